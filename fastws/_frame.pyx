@@ -1,0 +1,858 @@
+# cython: binding=True, embedsignature=False
+"""Frames (RFC 6455 §5) and UTF-8, compiled; `_fallback.py` is its twin."""
+
+import os
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport (
+    PyBytes_AS_STRING,
+    PyBytes_CheckExact,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
+)
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from .errors import PayloadTooBig, ProtocolError
+from .frames import Close, CloseCode, Header, Ping, Pong, Role
+
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    object PyUnicode_DecodeUTF8(const char *data, Py_ssize_t size, const char *errors)
+    bytes PyUnicode_AsUTF8String(object text)
+    bint PyUnicode_IS_ASCII(object text)
+    void *PyUnicode_DATA(object text)
+    void *PyUnicode_DATA_of "PyUnicode_DATA"(PyObject *text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    int PyUnicode_Resize(PyObject **text, Py_ssize_t length) except -1
+    int _PyBytes_Resize(PyObject **data, Py_ssize_t length) except -1
+    char *PyBytes_AS_STRING_of "PyBytes_AS_STRING"(PyObject *data)
+    Py_ssize_t Py_REFCNT(PyObject *)
+    void Py_CLEAR(PyObject *)
+
+cdef extern from "cpu.h" nogil:
+    const char *fastws_cpu_forced_row()
+
+cdef extern from "mask.h" nogil:
+    ctypedef void (*fastws_mask_run)(uint8_t *, const uint8_t *, size_t, uint32_t) noexcept nogil
+    ctypedef int (*fastws_mask_ascii_run)(
+        uint8_t *, const uint8_t *, size_t, uint32_t
+    ) noexcept nogil
+    ctypedef struct fastws_mask_row:
+        fastws_mask_run run
+        fastws_mask_ascii_run run_ascii
+    const fastws_mask_row *fastws_mask_choose(const char *name)
+    uint32_t fastws_mask_rotate(uint32_t key, size_t offset)
+
+cdef extern from "utf8.h" nogil:
+    ctypedef struct fastws_utf8_state:
+        uint8_t missing
+    ctypedef int (*fastws_utf8_run)(const uint8_t *, size_t) noexcept nogil
+    ctypedef struct fastws_utf8_row:
+        fastws_utf8_run run
+    const fastws_utf8_row *fastws_utf8_choose(const char *name)
+    size_t fastws_utf8_receive(
+        const fastws_utf8_row *, fastws_utf8_state *, const uint8_t *, size_t
+    )
+
+cdef const fastws_mask_row *_mask_row = fastws_mask_choose(fastws_cpu_forced_row())
+cdef const fastws_utf8_row *_utf8_row = fastws_utf8_choose(fastws_cpu_forced_row())
+if _mask_row == NULL or _utf8_row == NULL:
+    raise ImportError(f"FASTWS_SIMD={fastws_cpu_forced_row().decode(errors='replace')} "
+                      "is not available here")
+cdef fastws_mask_run _mask = _mask_row.run
+cdef fastws_mask_ascii_run _mask_ascii = _mask_row.run_ascii
+cdef fastws_utf8_run _is_utf8 = _utf8_row.run
+
+cdef enum:
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+    FIN_BIT = 0x80
+    RSV_BITS = 0x70
+    RSV1_BIT = 0x40
+    OPCODE_BITS = 0x0F
+    MASK_BIT = 0x80
+
+    MAX_CONTROL = 125
+
+cdef enum:
+    PROTOCOL_ERROR = 1002
+    INVALID_DATA = 1007
+    MESSAGE_TOO_BIG = 1009
+
+# Memory given to a message on the word of its header alone; beyond, it grows as the bytes arrive.
+cdef Py_ssize_t ALLOCATE_AHEAD = 1024 * 1024
+
+# A payload with less than this to come is not worth a buffer of its own.
+cdef Py_ssize_t DIRECT_BUFFER = 16 * 1024
+
+# Above this the work outweighs what giving up the interpreter lock costs.
+cdef Py_ssize_t RELEASE_GIL = 64 * 1024
+
+cdef Py_ssize_t NO_LIMIT = <Py_ssize_t> ((<size_t> -1) >> 1)
+
+
+# --------------------------------------------------------------------------------------- UTF-8
+
+cdef bint is_utf8_bytes(const unsigned char *data, size_t length) noexcept nogil:
+    return _is_utf8(data, length)
+
+
+def is_utf8(data):
+    """Tell whether ``data``, any contiguous buffer, is valid UTF-8 as RFC 3629 defines it."""
+    cdef Py_buffer source
+    cdef bint valid
+    if PyBytes_CheckExact(data) and PyBytes_GET_SIZE(data) < RELEASE_GIL:
+        return _is_utf8(<const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)) != 0
+    PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+    if source.len < RELEASE_GIL:
+        valid = _is_utf8(<const uint8_t *> source.buf, source.len)
+    else:
+        with nogil:
+            valid = _is_utf8(<const uint8_t *> source.buf, source.len)
+    PyBuffer_Release(&source)
+    return valid
+
+
+cdef class Utf8Validator:
+    """Validate a text that arrives in pieces; know of the first bad byte when it arrives."""
+
+    cdef Utf8State _state
+    cdef readonly bint valid
+    cdef readonly object position
+
+    def __cinit__(self):
+        self.reset()
+
+    def reset(self):
+        """Start a new text."""
+        self._state.missing = 0
+        self.valid = True
+        self.position = 0
+
+    @property
+    def complete(self):
+        """Whether the text so far is valid and ends with a whole code point."""
+        return self.valid and self._state.missing == 0
+
+    def receive(self, data):
+        """Take the next piece; return False from the first byte on that no valid text could have.
+
+        ``position`` then is that byte's index in the whole text; before, the bytes received so far.
+        """
+        cdef Py_buffer source
+        cdef size_t good
+        PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        try:
+            if self.valid:
+                good = fastws_utf8_receive(_utf8_row, <fastws_utf8_state *> &self._state,
+                                           <const uint8_t *> source.buf, source.len)
+                self.valid = good == <size_t> source.len
+                self.position += good
+        finally:
+            PyBuffer_Release(&source)
+        return self.valid
+
+
+# --------------------------------------------------------------------------------- frame headers
+
+cdef inline Py_ssize_t _header_length(uint8_t second) noexcept nogil:
+    cdef Py_ssize_t length = 2 + (4 if second & MASK_BIT else 0)
+    if second & 0x7F == 126:
+        length += 2
+    elif second & 0x7F == 127:
+        length += 8
+    return length
+
+
+cdef inline uint64_t _payload_length(const uint8_t *head) noexcept nogil:
+    cdef uint64_t length = head[1] & 0x7F
+    cdef int i
+    if length == 126:
+        return <uint64_t> head[2] << 8 | head[3]
+    if length == 127:
+        length = 0
+        for i in range(2, 10):
+            length = length << 8 | head[i]
+    return length
+
+
+cdef str _check_length(const uint8_t *head, uint64_t length):
+    """The violation of RFC 6455 §5.2 in a complete header, or None."""
+    if length >> 63:
+        return "payload length has its most significant bit set"
+    if (head[1] & 0x7F == 126 and length < 126) or (head[1] & 0x7F == 127 and length < 65536):
+        return "payload length is not encoded in the fewest bytes"
+    return None
+
+
+cdef str _check_opcode(uint8_t first, uint8_t second):
+    """The violation that the first two bytes of any frame can show alone, or None."""
+    cdef uint8_t opcode = first & OPCODE_BITS
+    if BINARY < opcode < CLOSE or opcode > PONG:
+        return f"reserved opcode {opcode:#x}"
+    if opcode >= CLOSE:
+        if not first & FIN_BIT:
+            return "fragmented control frame"
+        if second & 0x7F > MAX_CONTROL:
+            return "control frame payload over 125 bytes"
+    return None
+
+
+def parse_header(buffer, Py_ssize_t offset=0):
+    """Return the ``Header`` of the frame that starts at ``buffer[offset]``, or None while incomplete.
+
+    Raises ProtocolError, with its close code, for what no header may be whatever the role and the
+    extensions: a reserved opcode, a fragmented or long control frame, a length not encoded in the
+    fewest bytes or with its top bit set (RFC 6455 §5.2, §5.5).
+    """
+    cdef Py_buffer source
+    cdef const uint8_t *head
+    cdef Py_ssize_t available, header_length
+    cdef uint64_t length
+    cdef str problem
+    if offset < 0:
+        raise ValueError(f"offset must not be negative, not {offset}")
+    PyObject_GetBuffer(buffer, &source, PyBUF_SIMPLE)
+    try:
+        available = source.len - offset
+        if available < 2:
+            return None
+        head = <const uint8_t *> source.buf + offset
+        problem = _check_opcode(head[0], head[1])
+        if problem is not None:
+            raise ProtocolError(problem)
+        header_length = _header_length(head[1])
+        if available < header_length:
+            return None
+        length = _payload_length(head)
+        problem = _check_length(head, length)
+        if problem is not None:
+            raise ProtocolError(problem)
+        key = None
+        if head[1] & MASK_BIT:
+            key = PyBytes_FromStringAndSize(<const char *> head + header_length - 4, 4)
+        return Header(head[0] & FIN_BIT != 0, (head[0] & RSV_BITS) >> 4, head[0] & OPCODE_BITS,
+                      key, length, header_length)
+    finally:
+        PyBuffer_Release(&source)
+
+
+# ------------------------------------------------------------------------------ serializing frames
+
+def serialize_frame(int opcode, payload, *, bint fin=True, int rsv=0, masking_key=None):
+    """Return one frame as bytes (RFC 6455 §5.2).
+
+    ``payload`` is any contiguous buffer, or a str, which goes out as UTF-8. ``rsv`` is a 3-bit
+    number: RSV1 is 4. ``masking_key`` is 4 bytes on a client, None on a server.
+
+    Raises ValueError for what RFC 6455 forbids to send: a reserved opcode, a control frame that is
+    fragmented or longer than 125 bytes, a wrong key.
+    """
+    cdef Py_buffer source
+    cdef bytes encoded
+    cdef const uint8_t *key = NULL
+    if masking_key is not None:
+        if not PyBytes_CheckExact(masking_key):
+            masking_key = bytes(memoryview(masking_key))
+        if PyBytes_GET_SIZE(masking_key) != 4:
+            raise ValueError(f"masking key must be 4 bytes, not {len(masking_key)}")
+        key = <const uint8_t *> PyBytes_AS_STRING(masking_key)
+    if isinstance(payload, str):
+        if PyUnicode_IS_ASCII(payload):
+            return _serialize(opcode, fin, rsv, <const uint8_t *> PyUnicode_DATA(payload),
+                              PyUnicode_GET_LENGTH(payload), key)
+        payload = PyUnicode_AsUTF8String(payload)
+    if PyBytes_CheckExact(payload):
+        return _serialize(opcode, fin, rsv, <const uint8_t *> PyBytes_AS_STRING(payload),
+                          PyBytes_GET_SIZE(payload), key)
+    PyObject_GetBuffer(payload, &source, PyBUF_SIMPLE)
+    try:
+        return _serialize(opcode, fin, rsv, <const uint8_t *> source.buf, source.len, key)
+    finally:
+        PyBuffer_Release(&source)
+
+
+cdef bytes _serialize(int opcode, bint fin, int rsv, const uint8_t *payload, Py_ssize_t length,
+                      const uint8_t *key):
+    cdef uint8_t head[14]
+    cdef Py_ssize_t head_length
+    cdef uint32_t key_word
+    cdef bytes frame
+    cdef uint8_t *dst
+    cdef int i
+    if not (CONTINUATION <= opcode <= BINARY or CLOSE <= opcode <= PONG):
+        raise ValueError(f"opcode must be one of 0, 1, 2, 8, 9, 10, not {opcode}")
+    if not 0 <= rsv <= 7:
+        raise ValueError(f"rsv must be a 3-bit number, not {rsv}")
+    if opcode >= CLOSE:
+        if not fin:
+            raise ValueError("a control frame cannot be fragmented")
+        if length > MAX_CONTROL:
+            raise ValueError(f"a control frame's payload is at most 125 bytes, not {length}")
+    head[0] = (FIN_BIT if fin else 0) | <uint8_t> (rsv << 4) | <uint8_t> opcode
+    if length < 126:
+        head[1] = <uint8_t> length
+        head_length = 2
+    elif length < 65536:
+        head[1] = 126
+        head[2] = <uint8_t> (length >> 8)
+        head[3] = <uint8_t> length
+        head_length = 4
+    else:
+        head[1] = 127
+        for i in range(8):
+            head[2 + i] = <uint8_t> (<uint64_t> length >> (56 - 8 * i))
+        head_length = 10
+    if key != NULL:
+        head[1] |= MASK_BIT
+        memcpy(head + head_length, key, 4)
+        head_length += 4
+    if length > NO_LIMIT - 64:
+        raise OverflowError("payload too long for one frame")
+    frame = PyBytes_FromStringAndSize(NULL, head_length + length)
+    dst = <uint8_t *> PyBytes_AS_STRING(frame)
+    memcpy(dst, head, head_length)
+    dst += head_length
+    if key == NULL:
+        memcpy(dst, payload, length)
+        return frame
+    memcpy(&key_word, key, 4)
+    _mask(dst, payload, length, key_word)
+    return frame
+
+
+# Keys are taken from here a few bytes at a time: a system call for each would cost more than the
+# frame. Predictable keys would let a page's script choose the bytes a proxy sees (RFC 6455 §10.3).
+cdef Py_ssize_t POOL_BYTES = 4096
+cdef bytes _pool = b""
+cdef Py_ssize_t _pool_used = 0
+
+
+def _empty_pool():
+    global _pool, _pool_used
+    _pool = b""
+    _pool_used = 0
+
+
+if hasattr(os, "register_at_fork"):
+    # Parent and child must not send the same keys.
+    os.register_at_fork(after_in_child=_empty_pool)
+
+
+def new_masking_key():
+    """Return 4 bytes that no peer can foresee (RFC 6455 §5.3)."""
+    global _pool, _pool_used
+    cdef bytes key
+    if _pool_used == PyBytes_GET_SIZE(_pool):
+        _pool = os.urandom(POOL_BYTES)
+        _pool_used = 0
+    key = PyBytes_FromStringAndSize(PyBytes_AS_STRING(_pool) + _pool_used, 4)
+    _pool_used += 4
+    return key
+
+
+# ------------------------------------------------------------------------------------ close frames
+
+cdef bint _may_be_sent(int code) noexcept:
+    # RFC 6455 §7.4 and the registry: 1004-1006 and 1015 are never on the wire, 1016-2999 not given.
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+def parse_close(payload):
+    """Return the ``Close`` that a close frame's payload says (RFC 6455 §5.5.1, §7.4).
+
+    Raises ProtocolError with code 1002 for a half or forbidden status code, 1007 for a reason that
+    is not UTF-8.
+    """
+    cdef bytes data = bytes(payload)
+    cdef const uint8_t *bytes_ = <const uint8_t *> PyBytes_AS_STRING(data)
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(data)
+    cdef int code
+    if length == 0:
+        return Close()
+    if length == 1:
+        raise ProtocolError("close frame with half a status code")
+    code = bytes_[0] << 8 | bytes_[1]
+    if not _may_be_sent(code):
+        raise ProtocolError(f"close code {code} is not allowed on the wire")
+    if not _is_utf8(bytes_ + 2, length - 2):
+        raise ProtocolError("close reason is not UTF-8", CloseCode.INVALID_DATA)
+    return Close(code, PyUnicode_DecodeUTF8(<const char *> bytes_ + 2, length - 2, NULL))
+
+
+def serialize_close(code, str reason=""):
+    """Return the payload of a close frame; ``code`` 1005 stands for an empty one.
+
+    Raises ValueError for a code that is not allowed on the wire, and for a reason longer than
+    123 bytes of UTF-8 (RFC 6455 §5.5.1, §7.4).
+    """
+    cdef bytes encoded = PyUnicode_AsUTF8String(reason)
+    if code == CloseCode.NO_STATUS_RCVD:
+        if encoded:
+            raise ValueError("a close reason needs a status code")
+        return b""
+    if not (0 <= code <= 0xFFFF and _may_be_sent(code)):
+        raise ValueError(
+            f"close code {int(code)} is not allowed on the wire: "
+            "use 1000-1003, 1007-1014 or 3000-4999"
+        )
+    if len(encoded) > MAX_CONTROL - 2:
+        raise ValueError(f"a close reason is at most 123 bytes of UTF-8, not {len(encoded)}")
+    return int(code).to_bytes(2, "big") + encoded
+
+
+# ----------------------------------------------------------------------------------- the reader
+
+cdef class PayloadBuffer:
+    """A writable view of the rest of a payload; it keeps the payload alive."""
+
+    cdef object _owner
+    cdef void *_start
+    cdef Py_ssize_t _length
+
+    def __len__(self):
+        return self._length
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self._start, self._length, 0, flags)
+
+
+cdef class MessageReader:
+    """Turn the bytes of a connection into messages and control frames (RFC 6455 §5).
+
+    Text messages come out as ``str``, or as ``bytes`` if ``decode`` is false; binary messages as
+    ``bytes``; control frames as ``Ping``, ``Pong`` and ``Close``; and a violation, once, as a
+    ``ProtocolError`` with its close code. After a close frame or a violation all input is ignored.
+
+    ``role`` is ours. ``max_size`` limits a message in bytes, all fragments and inflated bytes
+    together (None: no limit); ``max_fragments`` its fragments, empty ones too. ``inflate`` is
+    ``callable(payload, max_length, fin) -> bytes`` when compression was agreed (RFC 7692), else None.
+    ``has_control`` tells whether the last events have anything else than messages.
+    """
+
+    def __init__(self, role, *, max_size=1024 * 1024, max_fragments=None, inflate=None, decode=True):
+        if not isinstance(role, Role):
+            raise TypeError(f"role must be Role.CLIENT or Role.SERVER, not {role!r}")
+        self._mask_bit = MASK_BIT if role is Role.SERVER else 0
+        if max_size is None:
+            self._max_size = self._max_deflated = NO_LIMIT
+        else:
+            if max_size < 0:
+                raise ValueError(f"max_size must be positive or None, not {max_size}")
+            self._max_size = min(max_size, NO_LIMIT)
+            # Data that does not shrink grows by at most this (zlib's own bound, block headers).
+            self._max_deflated = min(max_size + (max_size >> 3) + (max_size >> 6) + 1024, NO_LIMIT)
+        if max_fragments is None:
+            max_fragments = NO_LIMIT if max_size is None else max(4096, max_size // 64)
+        elif max_fragments < 1:
+            raise ValueError(f"max_fragments must be at least 1 or None, not {max_fragments}")
+        self._max_fragments = min(max_fragments, NO_LIMIT)
+        self.inflate = inflate
+        self.decode = decode
+
+    def __dealloc__(self):
+        Py_CLEAR(self._payload)
+
+    cpdef list receive(self, data):
+        """Take bytes, cut anywhere; return what they complete, in order."""
+        cdef Py_buffer source
+        cdef list events = []
+        if PyBytes_CheckExact(data):
+            self.receive_bytes(<const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
+                               events)
+            return events
+        PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        try:
+            self.receive_bytes(<const uint8_t *> source.buf, source.len, events)
+        finally:
+            PyBuffer_Release(&source)
+        return events
+
+    def get_buffer(self):
+        """Return a writable buffer for the next bytes of a large payload under way, else None.
+
+        Receive into it and call ``buffer_updated`` with the number of bytes; or ignore it and call
+        ``receive``.
+        """
+        cdef PayloadBuffer buffer
+        if not self._in_frame or self._left < DIRECT_BUFFER or self._opcode >= CLOSE or self._ended:
+            return None
+        if self._length == self._capacity:
+            self._reserve(min(self._left, max(self._capacity, ALLOCATE_AHEAD)))
+        buffer = PayloadBuffer.__new__(PayloadBuffer)
+        buffer._owner = <object> self._payload
+        buffer._start = self._storage() + self._length
+        buffer._length = min(self._left, self._capacity - self._length)
+        return buffer
+
+    def buffer_updated(self, Py_ssize_t nbytes):
+        """Take the ``nbytes`` written into the last ``get_buffer``; return what they complete."""
+        cdef list events = []
+        self.has_control = False
+        if self._ended:
+            return events
+        if (nbytes < 0 or not self._in_frame or self._opcode >= CLOSE
+                or nbytes > min(self._left, self._capacity - self._length)):
+            raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
+        if self._take(self._storage() + self._length, nbytes, events) and self._left == 0:
+            self._finish_frame(events)
+        return events
+
+    cdef int receive_bytes(self, const uint8_t *data, Py_ssize_t length, list events) except -1:
+        cdef const uint8_t *end = data + length
+        cdef Py_ssize_t need, take
+        self.has_control = False
+        while not self._ended:
+            if not self._in_frame:
+                if self._head_length == 0 and self._message_opcode == 0:
+                    data = self._fast(data, end, events)
+                if data == end:
+                    return 0
+                # Gather a header in pieces; the first two bytes tell how long it is.
+                need = 2 if self._head_length < 2 else _header_length(self._head[1])
+                take = min(need - self._head_length, end - data)
+                memcpy(self._head + self._head_length, data, take)
+                self._head_length += <uint8_t> take
+                data += take
+                if self._head_length < need:
+                    return 0
+                if need == 2:
+                    problem = self._check_start()
+                    if problem is not None:
+                        return self._violation(events, problem, PROTOCOL_ERROR)
+                    if _header_length(self._head[1]) > 2:
+                        continue
+                if not self._start(events):
+                    return 0
+            if self._left > 0:
+                if data == end:
+                    return 0
+                take = min(self._left, end - data)
+                if not self._take(data, take, events):
+                    return 0
+                data += take
+                if self._left > 0:
+                    return 0
+            self._finish_frame(events)
+        return 0
+
+    cdef const uint8_t *_fast(self, const uint8_t *data, const uint8_t *end,
+                              list events) except NULL:
+        """Take unfragmented messages that lie whole in the input; stop at anything else."""
+        cdef Py_ssize_t header_length, length
+        cdef uint32_t key = 0
+        cdef uint8_t first
+        cdef uint8_t *storage
+        cdef bytes binary
+        while end - data >= 2:
+            first = data[0]
+            if first != FIN_BIT | BINARY and first != FIN_BIT | TEXT:
+                break
+            if data[1] & MASK_BIT != self._mask_bit:
+                break
+            length = data[1] & 0x7F
+            header_length = 2
+            if length >= 126:
+                if length == 127 or end - data < 4:
+                    break
+                length = <Py_ssize_t> data[2] << 8 | data[3]
+                if length < 126:
+                    break
+                header_length = 4
+            if self._mask_bit:
+                header_length += 4
+            if end - data - header_length < length or length > self._max_size:
+                break
+            data += header_length
+            if self._mask_bit:
+                memcpy(&key, data - 4, 4)
+            if first == FIN_BIT | BINARY:
+                binary = PyBytes_FromStringAndSize(NULL, length)
+                _mask(<uint8_t *> PyBytes_AS_STRING(binary), data, length, key)
+                events.append(binary)
+            elif length < 2 or not self.decode:
+                text = self._short_text(data, length, key)
+                if text is None:
+                    self._violation(events, "text message is not UTF-8", INVALID_DATA)
+                    return end
+                events.append(text)
+            else:
+                text = PyUnicode_New(length, 127)
+                storage = <uint8_t *> PyUnicode_DATA(text)
+                if not _mask_ascii(storage, data, length, key):
+                    # The payload is unmasked by now, in what would have been the str.
+                    try:
+                        text = PyUnicode_DecodeUTF8(<const char *> storage, length, NULL)
+                    except UnicodeDecodeError:
+                        self._violation(events, "text message is not UTF-8", INVALID_DATA)
+                        return end
+                events.append(text)
+            data += length
+        return data
+
+    cdef object _short_text(self, const uint8_t *data, Py_ssize_t length, uint32_t key):
+        """A text that is not to be a new str: of 0 or 1 bytes (those are shared), or undecoded."""
+        cdef bytes unmasked = PyBytes_FromStringAndSize(NULL, length)
+        _mask(<uint8_t *> PyBytes_AS_STRING(unmasked), data, length, key)
+        if not _is_utf8(<const uint8_t *> PyBytes_AS_STRING(unmasked), length):
+            return None
+        return unmasked.decode() if self.decode else unmasked
+
+    cdef str _check_start(self):
+        """The violation in the first two bytes of a header, or None (RFC 6455 §5.2-§5.5)."""
+        cdef uint8_t first = self._head[0], second = self._head[1]
+        cdef uint8_t opcode = first & OPCODE_BITS
+        cdef uint8_t rsv = first & RSV_BITS
+        # RFC 7692 §6: RSV1 on the first frame of a message says that it is compressed.
+        if rsv and not (rsv == RSV1_BIT and self.inflate is not None
+                        and (opcode == TEXT or opcode == BINARY)):
+            return "reserved bits set without an extension that defines them"
+        problem = _check_opcode(first, second)
+        if problem is not None:
+            return problem
+        if second & MASK_BIT != self._mask_bit:
+            if self._mask_bit:
+                return "frame from a client is not masked"
+            return "frame from a server is masked"
+        if opcode == CONTINUATION:
+            if self._message_opcode == 0:
+                return "continuation frame without a message to continue"
+        elif opcode < CLOSE and self._message_opcode != 0:
+            return "new message before the last one was finished"
+        return None
+
+    cdef int _start(self, list events) except -1:
+        """Begin the frame whose header is complete. Returns 0 if it may not be."""
+        cdef uint64_t length = _payload_length(self._head)
+        cdef Py_ssize_t room
+        problem = _check_length(self._head, length)
+        if problem is not None:
+            self._violation(events, problem, PROTOCOL_ERROR)
+            return 0
+        self._opcode = self._head[0] & OPCODE_BITS
+        self._fin = self._head[0] & FIN_BIT != 0
+        if self._opcode >= CLOSE:
+            self._control_length = 0
+        else:
+            if self._opcode != CONTINUATION:
+                self._message_opcode = self._opcode
+                self._deflated = self._head[0] & RSV1_BIT != 0
+                self._ascii = True
+            self._fragments += 1
+            if self._fragments > self._max_fragments:
+                self._violation(
+                    events, f"message over {self._max_fragments} fragments", MESSAGE_TOO_BIG
+                )
+                return 0
+            # By the announced length, before any memory is given to it; a sum could overflow.
+            if self._deflated:
+                room = self._max_deflated - self._deflated_length
+            else:
+                room = self._max_size - self._length
+            if length > <uint64_t> room:
+                self._violation(events, f"message over {self._max_size} bytes", MESSAGE_TOO_BIG)
+                return 0
+        self._key = 0
+        if self._mask_bit:
+            memcpy(&self._key, self._head + self._head_length - 4, 4)
+        self._left = <Py_ssize_t> length
+        self._head_length = 0
+        self._in_frame = True
+        return 1
+
+    cdef uint8_t *_storage(self) noexcept:
+        if self._payload == NULL:
+            return NULL
+        if self._message_opcode == TEXT and self.decode and not self._deflated:
+            return <uint8_t *> PyUnicode_DATA_of(self._payload)
+        return <uint8_t *> PyBytes_AS_STRING_of(self._payload)
+
+    cdef int _reserve(self, Py_ssize_t extra) except -1:
+        """Make room for ``extra`` more bytes, and for what the header promises within reason."""
+        cdef Py_ssize_t need = self._length + extra
+        cdef Py_ssize_t whole = self._length + self._left
+        cdef Py_ssize_t twice
+        if need <= self._capacity:
+            return 0
+        twice = 2 * self._capacity if self._capacity <= NO_LIMIT // 2 else NO_LIMIT
+        if whole <= max(ALLOCATE_AHEAD, twice):
+            need = whole
+        else:
+            need = max(need, max(ALLOCATE_AHEAD, twice))
+        # More fragments may follow: doubling keeps the copies linear.
+        if not self._fin and self._capacity and not self._deflated:
+            need = max(need, twice)
+        return self._resize(need)
+
+    cdef int _resize(self, Py_ssize_t capacity) except -1:
+        cdef bint text = self._message_opcode == TEXT and self.decode and not self._deflated
+        cdef PyObject *old = self._payload
+        cdef object new
+        if old != NULL and Py_REFCNT(old) == 1:
+            try:
+                if text:
+                    PyUnicode_Resize(&self._payload, capacity)
+                else:
+                    _PyBytes_Resize(&self._payload, capacity)
+            except MemoryError:
+                # The bytes are gone, so the message is: never touch it again.
+                self._ended = True
+                raise
+            self._capacity = capacity
+            return 0
+        # None yet, or a PayloadBuffer still holds it: that one keeps the old memory.
+        new = PyUnicode_New(capacity, 127) if text else PyBytes_FromStringAndSize(NULL, capacity)
+        Py_INCREF(new)
+        if old != NULL:
+            memcpy(PyUnicode_DATA(new) if text else PyBytes_AS_STRING(new), self._storage(),
+                   self._length)
+            Py_CLEAR(self._payload)
+        self._payload = <PyObject *> new
+        self._capacity = capacity
+        return 0
+
+    cdef int _take(self, const uint8_t *data, Py_ssize_t length, list events) except -1:
+        """Take payload bytes of the frame under way. Returns 0 if they break the rules."""
+        cdef uint8_t *dst
+        if self._opcode >= CLOSE:
+            dst = self._control + self._control_length
+            _mask(dst, data, length, self._key)
+            self._control_length += <uint8_t> length
+        else:
+            if data != self._storage() + self._length or self._payload == NULL:
+                self._reserve(length)
+            dst = self._storage() + self._length
+            if self._message_opcode == TEXT and not self._deflated:
+                if not _mask_ascii(dst, data, length, self._key):
+                    self._ascii = False
+                if not self._ascii and fastws_utf8_receive(
+                    _utf8_row, <fastws_utf8_state *> &self._utf8, dst, length
+                ) != <size_t> length:
+                    self._violation(events, "text message is not UTF-8", INVALID_DATA)
+                    return 0
+            else:
+                _mask(dst, data, length, self._key)
+            self._length += length
+        self._left -= length
+        if length & 3:
+            self._key = fastws_mask_rotate(self._key, length & 3)
+        return 1
+
+    cdef int _finish_frame(self, list events) except -1:
+        self._in_frame = False
+        if self._opcode >= CLOSE:
+            return self._finish_control(events)
+        if self._deflated:
+            if not self._inflate_frame(events) or not self._fin:
+                return 0
+            message = self._finish_inflated()
+        elif not self._fin:
+            return 0
+        else:
+            message = None
+            if self._message_opcode != TEXT or self._utf8.missing == 0:
+                message = self._finish_payload()
+        if message is None:
+            return self._violation(events, "text message is not UTF-8", INVALID_DATA)
+        self._forget_message()
+        events.append(message)
+        return 0
+
+    cdef int _finish_control(self, list events) except -1:
+        payload = PyBytes_FromStringAndSize(<const char *> self._control, self._control_length)
+        self.has_control = True
+        if self._opcode == PING:
+            events.append(Ping(payload))
+        elif self._opcode == PONG:
+            events.append(Pong(payload))
+        else:
+            # RFC 6455 §5.5.1: nothing after a close frame means anything.
+            self._ended = True
+            try:
+                events.append(parse_close(payload))
+            except ProtocolError as error:
+                events.append(error)
+        return 0
+
+    cdef int _inflate_frame(self, list events) except -1:
+        """Inflate the frame just finished. Returns 0 if it may not be."""
+        self._deflated_length += self._length
+        payload = self._finish_payload()
+        limit = None if self._max_size == NO_LIMIT else self._max_size - self._inflated_length
+        try:
+            piece = self.inflate(payload, limit, self._fin)
+        except PayloadTooBig:
+            # The limit in the call was what remained of it.
+            self._violation(events, f"message over {self._max_size} bytes", MESSAGE_TOO_BIG)
+            return 0
+        except ProtocolError as error:
+            self._violation(events, error.reason, error.code)
+            return 0
+        self._inflated_length += len(piece)
+        if self._message_opcode == TEXT and fastws_utf8_receive(
+            _utf8_row, <fastws_utf8_state *> &self._utf8,
+            <const uint8_t *> PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece)
+        ) != <size_t> PyBytes_GET_SIZE(piece):
+            self._violation(events, "text message is not UTF-8", INVALID_DATA)
+            return 0
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(piece)
+        return 1
+
+    cdef object _finish_inflated(self):
+        """The message, or None if it is a text cut off inside a code point."""
+        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if self._message_opcode == TEXT:
+            if self._utf8.missing:
+                return None
+            if self.decode:
+                return whole.decode()
+        return whole
+
+    cdef object _finish_payload(self):
+        """Take the payload out, as its final object."""
+        cdef bint text = self._message_opcode == TEXT and self.decode and not self._deflated
+        cdef object final
+        if self._length == 0:
+            final = "" if text else b""
+        elif text and (not self._ascii or self._length == 1):
+            final = PyUnicode_DecodeUTF8(<const char *> self._storage(), self._length, NULL)
+        else:
+            if self._capacity != self._length:
+                self._resize(self._length)
+            final = <object> self._payload
+        Py_CLEAR(self._payload)
+        self._capacity = 0
+        self._length = 0
+        return final
+
+    cdef void _forget_message(self) noexcept:
+        Py_CLEAR(self._payload)
+        self._message_opcode = 0
+        self._fragments = 0
+        self._length = 0
+        self._capacity = 0
+        self._deflated_length = 0
+        self._inflated_length = 0
+        self._utf8.missing = 0
+        self._pieces = None
+
+    cdef int _violation(self, list events, object reason, int code) except -1:
+        """End the input with an error. Returns 0."""
+        self._ended = True
+        self.has_control = True
+        self._forget_message()
+        if code == MESSAGE_TOO_BIG:
+            events.append(PayloadTooBig(reason))
+        else:
+            events.append(ProtocolError(reason, CloseCode(code)))
+        return 0

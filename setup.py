@@ -1,0 +1,61 @@
+"""Build the compiled kernels; everything else is said in pyproject.toml."""
+
+import os
+import sys
+from glob import glob
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+CHOICE = os.environ.get("FASTWS_EXTENSIONS", "")
+if CHOICE not in ("", "0", "1"):
+    sys.exit(f"FASTWS_EXTENSIONS must be 1 (required), 0 (pure Python) or unset, not {CHOICE!r}")
+
+SIMD = "fastws/_simd"
+
+
+class BuildKernels(build_ext):
+    """Compile the kernels; without a working compiler, install pure Python and say so."""
+
+    def run(self):
+        try:
+            super().run()
+        except Exception as error:  # a compiler fails in as many ways as there are compilers
+            if CHOICE == "1":
+                raise
+            # Half a set of kernels would be worse than none.
+            for extension in self.extensions:
+                path = self.get_ext_fullpath(extension.name)
+                if os.path.exists(path):
+                    os.unlink(path)
+            self.extensions = []
+            print(
+                "fastws: the compiled kernels could not be built, so this is a pure Python install: "
+                f"correct, but slow. The compiler said: {error}. Install a C compiler and the Python "
+                "headers and reinstall; FASTWS_EXTENSIONS=1 makes this an error.",
+                file=sys.stderr,
+            )
+
+
+def extensions():
+    if CHOICE == "0":
+        return []
+    from Cython.Build import cythonize
+
+    def kernel(name, *parts):
+        return Extension(
+            f"fastws.{name}",
+            [f"fastws/{name}.pyx", *(f"{SIMD}/{part}.c" for part in parts)],
+            include_dirs=[SIMD],
+            depends=glob(f"{SIMD}/*.[ch]"),
+            extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
+        )
+
+    return cythonize(
+        [kernel("_mask", "cpu", "mask"), kernel("_frame", "cpu", "mask", "utf8")],
+        build_dir="build",  # every .c in the tree is hand-written
+        compiler_directives={"language_level": 3},
+    )
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
