@@ -207,7 +207,7 @@ cdef str _check_opcode(uint8_t first, uint8_t second):
 
 
 def parse_header(buffer, Py_ssize_t offset=0):
-    """Return the ``Header`` of the frame that starts at ``buffer[offset]``, or None while incomplete.
+    """Return the ``Header`` of the frame at ``buffer[offset]``, or None while it is incomplete.
 
     Raises ProtocolError, with its close code, for what no header may be whatever the role and the
     extensions: a reserved opcode, a fragmented or long control frame, a length not encoded in the
@@ -434,7 +434,7 @@ cdef class MessageReader:
 
     ``role`` is ours. ``max_size`` limits a message in bytes, all fragments and inflated bytes
     together (None: no limit); ``max_fragments`` its fragments, empty ones too. ``inflate`` is
-    ``callable(payload, max_length, fin) -> bytes`` when compression was agreed (RFC 7692), else None.
+    ``callable(payload, max_length, fin) -> bytes`` if compression was agreed (RFC 7692), else None.
     ``has_control`` tells whether the last events have anything else than messages.
     """
 
