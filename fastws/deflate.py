@@ -170,7 +170,7 @@ class PerMessageDeflate:
             compressor = pool.pop()
         except IndexError:
             compressor = _new_compressor(self.key)
-        # A full flush forgets the window, at a fraction of the price of a new compressor.
+        # A full flush forgets the window, so the compressor is as good as new.
         payload: bytes = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)[:-4]
         if len(pool) < _POOL_LENGTH:
             pool.append(compressor)
