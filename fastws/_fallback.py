@@ -362,7 +362,8 @@ class MessageReader:
     ``role`` is ours. ``max_size`` limits a message in bytes, all fragments and inflated bytes
     together (None: no limit); ``max_fragments`` its fragments, empty ones too. ``inflate`` is
     ``callable(payload, max_length, fin) -> bytes`` if compression was agreed (RFC 7692), else None.
-    ``has_control`` tells whether the last events have anything else than messages.
+    ``has_control`` tells whether the last events have anything else than messages;
+    ``bytes_received`` counts all input: whoever compares it later knows of any sign of life.
     """
 
     def __init__(
@@ -393,6 +394,7 @@ class MessageReader:
         self.inflate = inflate
         self.decode = bool(decode)
         self.has_control = False
+        self.bytes_received = 0
         self._ended = False
         self._head = bytearray()
         self._in_frame = False
@@ -408,6 +410,7 @@ class MessageReader:
         view = _view(data, "data")
         events: list[Event] = []
         self.has_control = False
+        self.bytes_received += len(view)
         self._direct = None
         while not self._ended:
             if not self._in_frame:
@@ -461,6 +464,7 @@ class MessageReader:
         """Take the ``nbytes`` written into the last ``get_buffer``; return what they complete."""
         events: list[Event] = []
         self.has_control = False
+        self.bytes_received += max(nbytes, 0)
         direct = self._direct
         self._direct = None
         if self._ended:

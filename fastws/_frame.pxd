@@ -15,6 +15,7 @@ cdef struct Utf8State:
 
 cdef class MessageReader:
     cdef readonly bint has_control
+    cdef readonly unsigned long long bytes_received
     cdef public object inflate
     cdef readonly bint decode
     cdef uint8_t _mask_bit

@@ -435,7 +435,8 @@ cdef class MessageReader:
     ``role`` is ours. ``max_size`` limits a message in bytes, all fragments and inflated bytes
     together (None: no limit); ``max_fragments`` its fragments, empty ones too. ``inflate`` is
     ``callable(payload, max_length, fin) -> bytes`` if compression was agreed (RFC 7692), else None.
-    ``has_control`` tells whether the last events have anything else than messages.
+    ``has_control`` tells whether the last events have anything else than messages;
+    ``bytes_received`` counts all input: whoever compares it later knows of any sign of life.
     """
 
     def __init__(self, role, *, max_size=1024 * 1024, max_fragments=None, inflate=None, decode=True):
@@ -497,6 +498,7 @@ cdef class MessageReader:
         """Take the ``nbytes`` written into the last ``get_buffer``; return what they complete."""
         cdef list events = []
         self.has_control = False
+        self.bytes_received += nbytes if nbytes > 0 else 0
         if self._ended:
             return events
         if (nbytes < 0 or not self._in_frame or self._opcode >= CLOSE
@@ -510,6 +512,7 @@ cdef class MessageReader:
         cdef const uint8_t *end = data + length
         cdef Py_ssize_t need, take
         self.has_control = False
+        self.bytes_received += length
         while not self._ended:
             if not self._in_frame:
                 if self._head_length == 0 and self._message_opcode == 0:

@@ -1,0 +1,109 @@
+"""Messages and control frames to bytes, for one connection: what ``MessageReader`` undoes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional, Union
+
+from ._kernels import new_masking_key, serialize_frame
+from .errors import ConcurrencyError
+from .frames import Opcode, Role
+from .prepared import PreparedMessage, message_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from typing_extensions import Buffer
+
+    from .deflate import PerMessageDeflate
+
+__all__ = ["MessageWriter"]
+
+_RSV1 = 4
+
+
+class MessageWriter:
+    """Serialize what one side sends: masked on a client, compressed if negotiated and worth it."""
+
+    __slots__ = ("_compress", "_fragment_type", "_in_message", "extension", "role")
+
+    def __init__(self, role: Role, extension: Optional[PerMessageDeflate] = None) -> None:
+        self.role = role
+        self.extension = extension
+        self._in_message = False
+        self._fragment_type: type = bytes
+        self._compress = False
+
+    def frame(self, opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0) -> bytes:
+        """Return one frame of our role."""
+        key = new_masking_key() if self.role is Role.CLIENT else None
+        return serialize_frame(opcode, payload, fin=fin, rsv=rsv, masking_key=key)
+
+    def message(
+        self,
+        message: Union[str, Buffer, PreparedMessage],
+        *,
+        text: Optional[bool] = None,
+        compress: Optional[bool] = None,
+    ) -> bytes:
+        """Return a whole message as one frame."""
+        if self._in_message:
+            raise ConcurrencyError("finish the fragmented message before sending another")
+        extension = self.extension
+        if isinstance(message, PreparedMessage):
+            return message.frame(self.role, extension)
+        opcode, payload = message_payload(message, text)
+        if extension is None or not (
+            len(payload) >= extension.threshold if compress is None else compress
+        ):
+            return self.frame(opcode, payload)
+        return self.frame(opcode, extension.compress(payload), rsv=_RSV1)
+
+    def fragments(
+        self,
+        fragments: Iterable[Union[str, Buffer]],
+        *,
+        text: Optional[bool] = None,
+        compress: Optional[bool] = None,
+    ) -> Iterator[bytes]:
+        """Yield the frames of a message whose fragments are given; nothing if there are none."""
+        if self._in_message:
+            raise ConcurrencyError("finish the fragmented message before sending another")
+        iterator = iter(fragments)
+        try:
+            held = next(iterator)
+        except StopIteration:
+            return
+        for fragment in iterator:
+            yield self.fragment(held, text=text, compress=compress)
+            held = fragment
+        yield self.fragment(held, fin=True, text=text, compress=compress)
+
+    def fragment(
+        self,
+        fragment: Union[str, Buffer],
+        *,
+        fin: bool = False,
+        text: Optional[bool] = None,
+        compress: Optional[bool] = None,
+    ) -> bytes:
+        """Return the frame of the next fragment; ``fin`` ends the message (RFC 6455 §5.4).
+
+        The first one decides whether the message is text and whether it is compressed.
+        """
+        fragment_type = str if isinstance(fragment, str) else bytes
+        # Bytes may end inside a code point, so they are not checked to be text here.
+        _, payload = message_payload(fragment, None)
+        opcode, rsv = Opcode.CONTINUATION, 0
+        if not self._in_message:
+            is_text = fragment_type is str if text is None else text
+            opcode = Opcode.TEXT if is_text else Opcode.BINARY
+            self._fragment_type = fragment_type
+            self._compress = self.extension is not None and compress is not False
+            rsv = _RSV1 if self._compress else 0
+        elif fragment_type is not self._fragment_type:
+            raise TypeError("the fragments of a message must be all str or all bytes-like")
+        if self._compress:
+            assert self.extension is not None
+            payload = self.extension.compress(payload, fin)
+        self._in_message = not fin
+        return self.frame(opcode, payload, fin=fin, rsv=rsv)
