@@ -16,13 +16,14 @@ from ._kernels import (
 )
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
-from .frames import Close, CloseCode, Header, Opcode, Ping, Pong, Role, State
+from .frames import Close, CloseCode, Fragment, Header, Opcode, Ping, Pong, Role, State
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Close",
     "CloseCode",
+    "Fragment",
     "Header",
     "MessageReader",
     "Opcode",

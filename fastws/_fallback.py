@@ -9,14 +9,14 @@ from operator import index
 from typing import TYPE_CHECKING, Optional, Union
 
 from .errors import PayloadTooBig, ProtocolError
-from .frames import Close, CloseCode, Header, Opcode, Ping, Pong, Role
+from .frames import Close, CloseCode, Fragment, Header, Opcode, Ping, Pong, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Buffer
 
-    Event = Union[str, bytes, Ping, Pong, Close, ProtocolError]
+    Event = Union[str, bytes, Fragment, Ping, Pong, Close, ProtocolError]
     Inflate = Callable[[bytes, Optional[int], bool], bytes]
 
 simd = "python"
@@ -113,6 +113,26 @@ def is_utf8(data: Buffer) -> bool:
     return True
 
 
+class _TextDecoder:
+    """The standard library's incremental decoder, strict at each byte."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    @property
+    def pending(self) -> bytes:
+        """The start of a code point whose end is still to come."""
+        return self._decoder.getstate()[0]
+
+    def decode(self, piece: Union[bytes, memoryview]) -> str:
+        text = self._decoder.decode(piece)
+        pending = self.pending
+        # It waits for the third byte of a surrogate, though the second is already wrong.
+        if len(pending) == 2 and pending[0] == 0xED and pending[1] >= 0xA0:
+            raise UnicodeDecodeError("utf-8", bytes(piece), len(piece) - 1, len(piece), "surrogate")
+        return text
+
+
 class Utf8Validator:
     """Validate a text that arrives in pieces; know of the first bad byte when it arrives."""
 
@@ -121,14 +141,14 @@ class Utf8Validator:
 
     def reset(self) -> None:
         """Start a new text."""
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = _TextDecoder()
         self.valid = True
         self.position = 0
 
     @property
     def complete(self) -> bool:
         """Whether the text so far is valid and ends with a whole code point."""
-        return self.valid and not self._decoder.getstate()[0]
+        return self.valid and not self._decoder.pending
 
     def receive(self, data: Buffer) -> bool:
         """Take the next piece; return False from the first byte on that no valid text could have.
@@ -137,15 +157,18 @@ class Utf8Validator:
         """
         view = _view(data, "data")
         if self.valid:
-            pending = len(self._decoder.getstate()[0])
+            pending = len(self._decoder.pending)
             try:
                 self._decoder.decode(view)
                 self.position += len(view)
             except UnicodeDecodeError as error:
                 self.valid = False
-                # Where decoding went wrong, or the code point that it could not finish began.
-                bad = error.start if error.reason == "invalid start byte" else error.end
-                self.position += bad - pending
+                if error.reason == "surrogate":
+                    self.position += error.start
+                else:
+                    # The decoder counts from the code point it was in, and names all of it.
+                    bad = error.start if error.reason == "invalid start byte" else error.end
+                    self.position += bad - pending
         return self.valid
 
 
@@ -362,6 +385,7 @@ class MessageReader:
     ``role`` is ours. ``max_size`` limits a message in bytes, all fragments and inflated bytes
     together (None: no limit); ``max_fragments`` its fragments, empty ones too. ``inflate`` is
     ``callable(payload, max_length, fin) -> bytes`` if compression was agreed (RFC 7692), else None.
+    While ``fragments`` is true, messages that come in several frames are given out frame by frame.
     ``has_control`` tells whether the last events have anything else than messages;
     ``bytes_received`` counts all input: whoever compares it later knows of any sign of life.
     """
@@ -393,6 +417,7 @@ class MessageReader:
         self._max_fragments = max_fragments
         self.inflate = inflate
         self.decode = bool(decode)
+        self.fragments = False
         self.has_control = False
         self.bytes_received = 0
         self._ended = False
@@ -403,11 +428,27 @@ class MessageReader:
         self._key = bytes(4)
         self._left = 0
         self._direct: Optional[bytearray] = None
-        self._forget_message()
+        self._message_opcode = 0
+        self._deflated = False
+        self._fragments = 0
+        self._split = False
+        self._received = 0
+        self._inflated = 0
+        self._decoder = _TextDecoder()
+        self._pieces: list[bytes] = []
+        self._texts: list[str] = []
+        self._frame: list[bytes] = []
 
-    def receive(self, data: Buffer) -> list[Event]:
-        """Take bytes, cut anywhere; return what they complete, in order."""
+    def receive(self, data: Buffer, nbytes: int = -1) -> list[Event]:
+        """Take bytes, cut anywhere; return what they complete, in order.
+
+        With ``nbytes``, take only so many from the start of ``data``.
+        """
         view = _view(data, "data")
+        if nbytes > len(view):
+            raise ValueError(f"there are no {nbytes} bytes in {len(view)}")
+        if nbytes >= 0:
+            view = view[:nbytes]
         events: list[Event] = []
         self.has_control = False
         self.bytes_received += len(view)
@@ -512,7 +553,7 @@ class MessageReader:
                 self._message_opcode = self._opcode
                 self._deflated = self._head[0] & 0x40 != 0
                 if self._opcode == Opcode.TEXT:
-                    self._decoder = codecs.getincrementaldecoder("utf-8")()
+                    self._decoder = _TextDecoder()
             self._fragments += 1
             if self._fragments > self._max_fragments:
                 return self._violation(
@@ -528,7 +569,7 @@ class MessageReader:
             self._key = bytes(self._head[-4:])
         self._left = length
         self._head.clear()
-        self._frame: list[bytes] = []
+        self._frame = []
         self._in_frame = True
         return True
 
@@ -567,17 +608,32 @@ class MessageReader:
         if self._deflated and not self._inflate_frame(events):
             return
         if not self._fin:
+            if self.fragments:
+                events.append(Fragment(self._take_pieces(), False))
             return
-        message: Union[str, bytes]
-        if self._message_opcode == Opcode.TEXT and self._decoder.getstate()[0]:
+        if self._message_opcode == Opcode.TEXT and self._decoder.pending:
             self._not_utf8(events)
             return
-        if self._message_opcode == Opcode.TEXT and self.decode:
+        message = self._take_pieces()
+        events.append(Fragment(message, True) if self._split else message)
+        self._forget_message()
+
+    def _take_pieces(self) -> Union[str, bytes]:
+        """Take out what of the message is there, but no half code point of a text."""
+        self._split = self._split or not self._fin
+        message: Union[str, bytes]
+        if self._message_opcode != Opcode.TEXT:
+            message = b"".join(self._pieces)
+            self._pieces = []
+        elif self.decode:
             message = "".join(self._texts)
+            self._texts = []
         else:
             message = b"".join(self._pieces)
-        self._forget_message()
-        events.append(message)
+            rest = self._decoder.pending
+            message = message[: len(message) - len(rest)]
+            self._pieces = [rest]
+        return message
 
     def _finish_control(self, events: list[Event]) -> None:
         payload = b"".join(self._frame)
@@ -612,10 +668,11 @@ class MessageReader:
         self._message_opcode = 0
         self._deflated = False
         self._fragments = 0
+        self._split = False
         self._received = 0
         self._inflated = 0
-        self._pieces: list[bytes] = []
-        self._texts: list[str] = []
+        self._pieces = []
+        self._texts = []
         self._frame = []
 
     def _not_utf8(self, events: list[Event]) -> bool:

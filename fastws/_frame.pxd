@@ -18,6 +18,7 @@ cdef class MessageReader:
     cdef readonly unsigned long long bytes_received
     cdef public object inflate
     cdef readonly bint decode
+    cdef public bint fragments
     cdef uint8_t _mask_bit
     cdef bint _ended
     cdef Py_ssize_t _max_size
@@ -43,6 +44,8 @@ cdef class MessageReader:
     cdef bint _ascii
     cdef Utf8State _utf8
     cdef Py_ssize_t _fragments
+    cdef bint _split
+    cdef Py_ssize_t _taken
     cdef PyObject *_payload
     cdef Py_ssize_t _capacity
     cdef Py_ssize_t _length
@@ -50,7 +53,7 @@ cdef class MessageReader:
     cdef Py_ssize_t _inflated_length
     cdef list _pieces
 
-    cpdef list receive(self, data)
+    cpdef list receive(self, data, Py_ssize_t nbytes=*)
     cdef int receive_bytes(self, const uint8_t *data, Py_ssize_t length, list events) except -1
     cdef const uint8_t *_fast(self, const uint8_t *data, const uint8_t *end, list events) except NULL
     cdef int _start(self, list events) except -1
@@ -65,5 +68,6 @@ cdef class MessageReader:
     cdef int _inflate_frame(self, list events) except -1
     cdef object _finish_inflated(self)
     cdef object _finish_payload(self)
+    cdef object _take_fragment(self)
     cdef int _violation(self, list events, object reason, int code) except -1
     cdef void _forget_message(self) noexcept

@@ -4,9 +4,9 @@ from typing import Optional, Union
 from typing_extensions import Buffer
 
 from .errors import ProtocolError
-from .frames import Close, Header, Ping, Pong, Role
+from .frames import Close, Fragment, Header, Ping, Pong, Role
 
-Event = Union[str, bytes, Ping, Pong, Close, ProtocolError]
+Event = Union[str, bytes, Fragment, Ping, Pong, Close, ProtocolError]
 Inflate = Callable[[bytes, Optional[int], bool], bytes]
 
 def is_utf8(data: Buffer) -> bool: ...
@@ -37,6 +37,7 @@ def serialize_close(code: int, reason: str = "") -> bytes: ...
 
 class MessageReader:
     inflate: Optional[Inflate]
+    fragments: bool
     def __init__(
         self,
         role: Role,
@@ -52,6 +53,6 @@ class MessageReader:
     def decode(self) -> bool: ...
     @property
     def bytes_received(self) -> int: ...
-    def receive(self, data: Buffer) -> list[Event]: ...
+    def receive(self, data: Buffer, nbytes: int = -1) -> list[Event]: ...
     def get_buffer(self) -> Optional[Buffer]: ...
     def buffer_updated(self, nbytes: int) -> list[Event]: ...

@@ -16,7 +16,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from .errors import PayloadTooBig, ProtocolError
-from .frames import Close, CloseCode, Header, Ping, Pong, Role
+from .frames import Close, CloseCode, Fragment, Header, Ping, Pong, Role
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
@@ -435,6 +435,7 @@ cdef class MessageReader:
     ``role`` is ours. ``max_size`` limits a message in bytes, all fragments and inflated bytes
     together (None: no limit); ``max_fragments`` its fragments, empty ones too. ``inflate`` is
     ``callable(payload, max_length, fin) -> bytes`` if compression was agreed (RFC 7692), else None.
+    While ``fragments`` is true, messages that come in several frames are given out frame by frame.
     ``has_control`` tells whether the last events have anything else than messages;
     ``bytes_received`` counts all input: whoever compares it later knows of any sign of life.
     """
@@ -462,17 +463,23 @@ cdef class MessageReader:
     def __dealloc__(self):
         Py_CLEAR(self._payload)
 
-    cpdef list receive(self, data):
-        """Take bytes, cut anywhere; return what they complete, in order."""
+    cpdef list receive(self, data, Py_ssize_t nbytes=-1):
+        """Take bytes, cut anywhere; return what they complete, in order.
+
+        With ``nbytes``, take only so many from the start of ``data``.
+        """
         cdef Py_buffer source
         cdef list events = []
-        if PyBytes_CheckExact(data):
+        if nbytes < 0 and PyBytes_CheckExact(data):
             self.receive_bytes(<const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
                                events)
             return events
         PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
         try:
-            self.receive_bytes(<const uint8_t *> source.buf, source.len, events)
+            if nbytes > source.len:
+                raise ValueError(f"there are no {nbytes} bytes in {source.len}")
+            self.receive_bytes(<const uint8_t *> source.buf, source.len if nbytes < 0 else nbytes,
+                               events)
         finally:
             PyBuffer_Release(&source)
         return events
@@ -659,7 +666,7 @@ cdef class MessageReader:
             if self._deflated:
                 room = self._max_deflated - self._deflated_length
             else:
-                room = self._max_size - self._length
+                room = self._max_size - self._taken - self._length
             if length > <uint64_t> room:
                 self._violation(events, f"message over {self._max_size} bytes", MESSAGE_TOO_BIG)
                 return 0
@@ -754,17 +761,18 @@ cdef class MessageReader:
         if self._opcode >= CLOSE:
             return self._finish_control(events)
         if self._deflated:
-            if not self._inflate_frame(events) or not self._fin:
+            if not self._inflate_frame(events):
                 return 0
-            message = self._finish_inflated()
-        elif not self._fin:
+        if not self._fin:
+            if self.fragments:
+                events.append(Fragment(self._take_fragment(), False))
             return 0
-        else:
-            message = None
-            if self._message_opcode != TEXT or self._utf8.missing == 0:
-                message = self._finish_payload()
-        if message is None:
+        if self._message_opcode == TEXT and self._utf8.missing:
             return self._violation(events, "text message is not UTF-8", INVALID_DATA)
+        if self._split:
+            message = Fragment(self._take_fragment(), True)
+        else:
+            message = self._finish_inflated() if self._deflated else self._finish_payload()
         self._forget_message()
         events.append(message)
         return 0
@@ -812,14 +820,8 @@ cdef class MessageReader:
         return 1
 
     cdef object _finish_inflated(self):
-        """The message, or None if it is a text cut off inside a code point."""
         whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        if self._message_opcode == TEXT:
-            if self._utf8.missing:
-                return None
-            if self.decode:
-                return whole.decode()
-        return whole
+        return whole.decode() if self._message_opcode == TEXT and self.decode else whole
 
     cdef object _finish_payload(self):
         """Take the payload out, as its final object."""
@@ -838,10 +840,43 @@ cdef class MessageReader:
         self._length = 0
         return final
 
+    cdef object _take_fragment(self):
+        """Take out what of a message is there, but no half code point of a text."""
+        cdef bytes data
+        cdef Py_ssize_t whole
+        if self._deflated:
+            data = b"".join(self._pieces)
+            self._pieces = []
+        elif self._length == 0:
+            data = b""
+        else:
+            data = PyBytes_FromStringAndSize(<const char *> self._storage(), self._length)
+            Py_CLEAR(self._payload)
+            self._capacity = 0
+            self._length = 0
+        self._split = True
+        whole = len(data)
+        if self._message_opcode == TEXT and self._utf8.missing:
+            whole -= 1
+            while PyBytes_AS_STRING(data)[whole] & 0xC0 == 0x80:
+                whole -= 1
+            rest = data[whole:]
+            data = data[:whole]
+            if self._deflated:
+                self._pieces.append(rest)
+            else:
+                self._resize(len(rest))
+                self._length = len(rest)
+                memcpy(self._storage(), PyBytes_AS_STRING(rest), len(rest))
+        self._taken += whole
+        return data.decode() if self._message_opcode == TEXT and self.decode else data
+
     cdef void _forget_message(self) noexcept:
         Py_CLEAR(self._payload)
         self._message_opcode = 0
         self._fragments = 0
+        self._split = False
+        self._taken = 0
         self._length = 0
         self._capacity = 0
         self._deflated_length = 0

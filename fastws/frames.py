@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
-__all__ = ["Close", "CloseCode", "Header", "Opcode", "Ping", "Pong", "Role", "State"]
+__all__ = ["Close", "CloseCode", "Fragment", "Header", "Opcode", "Ping", "Pong", "Role", "State"]
 
 
 class Role(enum.Enum):
@@ -79,6 +79,14 @@ class Pong:
     """A pong frame (RFC 6455 §5.5.3)."""
 
     payload: bytes = b""
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A part of a message, as its frames were cut; ``fin`` is true for the last (RFC 6455 §5.4)."""
+
+    data: Union[str, bytes]
+    fin: bool
 
 
 @dataclass(frozen=True)
