@@ -795,6 +795,7 @@ cdef class MessageReader:
 
     cdef int _inflate_frame(self, list events) except -1:
         """Inflate the frame just finished. Returns 0 if it may not be."""
+        cdef bytes piece
         self._deflated_length += self._length
         payload = self._finish_payload()
         limit = None if self._max_size == NO_LIMIT else self._max_size - self._inflated_length
