@@ -40,6 +40,7 @@ class Opening:
         self.subprotocol: Optional[str] = None
         self.handshake_exc: Optional[Exception] = None
         self.refused = False  # the handshake ended with something else than 101
+        self.close_cause = ""  # what went wrong, in words, for exceptions and logs
         self.close_timeout = close_timeout
         self.eof_to_send = False
         self._handshake_out: list[bytes] = []
@@ -73,11 +74,11 @@ class Opening:
         self._handshake_out.append(response.serialize())
         if response.status_code != 101:
             self.handshake_exc = self.handshake.error
-            self._end_handshake()
+            self._end_handshake(f"the handshake was answered with HTTP {response.status_code}")
             return []
         self.subprotocol = self.handshake.subprotocol
         self._open(self.handshake.extension)
-        early = self.handshake.trailing + bytes(self._early)
+        early = bytes(self._early)
         self._early.clear()
         return self._receive_frames(early) if early else []
 
@@ -89,18 +90,21 @@ class Opening:
 
     def _receive_handshake(self, data: Union[bytes, bytearray, memoryview]) -> list[Event]:
         if self.request is not None and self.role is Role.SERVER:
-            self._early += data
-            if len(self._early) > _MAX_EARLY_BYTES:
-                return self._fail_handshake(
-                    InvalidHandshake("too much data before the answer to the handshake")
-                )
-            return []
+            return self._receive_early(data)
         assert self.handshake is not None
         try:
             head = self.handshake.receive_data(data)
         except InvalidHandshake as error:
             return self._fail_handshake(error)
         return [] if head is None else self._handshake_received(head)
+
+    def _receive_early(self, data: Union[bytes, bytearray, memoryview]) -> list[Event]:
+        self._early += data
+        if len(self._early) <= _MAX_EARLY_BYTES:
+            return []
+        return self._fail_handshake(
+            InvalidHandshake("too much data before the answer to the handshake")
+        )
 
     def _receive_handshake_eof(self) -> list[Event]:
         if isinstance(self.handshake, ClientHandshake):
@@ -110,13 +114,14 @@ class Opening:
                 return self._fail_handshake(error)
             if response is not None:
                 return self._handshake_received(response)
-        self.handshake_exc = InvalidHandshake("connection closed during the opening handshake")
+        self.close_cause = "connection closed during the opening handshake"
+        self.handshake_exc = InvalidHandshake(self.close_cause)
         return [self.handshake_exc]
 
     def _handshake_received(self, head: Union[Request, Response]) -> list[Event]:
         if isinstance(self.handshake, ServerHandshake):
             self.request = head  # type: ignore[assignment]
-            return [head]
+            return [head, *self._receive_early(self.handshake.trailing)]
         assert self.handshake is not None
         self.response = head  # type: ignore[assignment]
         try:
@@ -137,11 +142,12 @@ class Opening:
             else:
                 self.response = self.handshake.error_response(error)
             self._handshake_out.append(self.response.serialize())
-        self._end_handshake()
+        self._end_handshake(str(error))
         return [error]
 
-    def _end_handshake(self) -> None:
+    def _end_handshake(self, cause: str) -> None:
         self.refused = True
+        self.close_cause = cause
         self.state = State.CLOSING
         self.eof_to_send = True
         self._set_close_deadline()

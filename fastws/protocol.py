@@ -40,6 +40,8 @@ _OK_CODES = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS
 # Answers to pings that may wait for the driver to take them: a flood of pings from a peer that does
 # not read must not fill our memory. RFC 6455 §5.5.3 asks only for an answer to the latest.
 _MAX_WAITING_PONGS = 64
+# Keepalive pings to remember: a peer may be alive for days and never answer one.
+_MAX_WAITING_PINGS = 64
 
 
 class Protocol(Opening):
@@ -79,9 +81,9 @@ class Protocol(Opening):
         self.close_rcvd: Optional[Close] = None
         self.close_sent: Optional[Close] = None
         self.close_rcvd_then_sent: Optional[bool] = None
-        self.close_cause = ""  # what went wrong, in words, for exceptions and logs
         self.aborted = False  # the peer had its time: close the socket without waiting any longer
         self.latency = 0.0  # of the last ping that was answered, in seconds
+        self._failed = False  # RFC 6455 §7.1.7: what the peer sends from then on means nothing
         self._keepalive = Keepalive(ping_interval, ping_timeout)
         self._pings: dict[bytes, tuple[float, Optional[Callable[[float], object]]]] = {}
         # Control frames may go between any two frames: they need not wait for the messages.
@@ -109,7 +111,7 @@ class Protocol(Opening):
         if self.state is not State.OPEN:
             if self.state is State.CONNECTING:
                 return self._receive_handshake(bytes(data))
-            if self.refused:
+            if self.refused or self._failed or self.state is State.CLOSED:
                 return []
         return self._receive_frames(data)
 
@@ -126,13 +128,15 @@ class Protocol(Opening):
     def buffer_updated(self, nbytes: int, now: Optional[float] = None) -> list[Event]:
         """Take the bytes written into the last ``get_buffer``; return what they mean."""
         events: list[Event] = self.reader.buffer_updated(nbytes)  # type: ignore[assignment]
-        if self.reader.has_control:
+        if self.reader.has_control or self._failed:
             self.handle_control(events, now)
         return events
 
     def handle_control(self, events: list[Event], now: Optional[float] = None) -> None:
         """Act on the control frames and violations among events taken from ``reader`` directly."""
         self._tell(now)
+        if self._failed:
+            events.clear()
         for event in events:
             handler = _HANDLERS.get(type(event))
             if handler is not None:
@@ -269,6 +273,7 @@ class Protocol(Opening):
     def fail(self, code: int, reason: str, now: Optional[float] = None) -> None:
         """Fail the connection (RFC 6455 §7.1.7): say why, close, and take nothing more."""
         self._tell(now)
+        self._failed = True
         self.close_cause = self.close_cause or reason
         if self.state is State.OPEN:
             # 123 bytes is all a close frame has room for.
@@ -305,6 +310,8 @@ class Protocol(Opening):
             return self._handle_deadline() if now >= self._deadline else []
         due = self._keepalive.handle_timeout(now, self.reader.bytes_received, reading_paused)
         if due == "ping":
+            if len(self._pings) >= _MAX_WAITING_PINGS:
+                self._pings = {key: ping for key, ping in self._pings.items() if ping[1]}
             self.send_ping()
         elif due is not None:
             self.fail(CloseCode.INTERNAL_ERROR, due[1])
@@ -321,6 +328,15 @@ class Protocol(Opening):
         return []
 
     # --------------------------------------------------------------------------------- state
+
+    @property
+    def queued_bytes(self) -> int:
+        """How many bytes ``data_to_send`` would return."""
+        return sum(
+            len(frame)
+            for queue in (self._handshake_out, self._urgent, self._pongs, self._out)
+            for frame in queue
+        )
 
     @property
     def extension(self) -> Optional[PerMessageDeflate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Union
 
-from ._kernels import new_masking_key, serialize_frame
+from ._kernels import is_utf8, new_masking_key, serialize_frame
 from .errors import ConcurrencyError
 from .frames import Opcode, Role
 from .prepared import PreparedMessage, message_payload
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["MessageWriter"]
 
 _RSV1 = 4
+
+_MIXED = "the fragments of a message must be all str or all bytes-like"
 
 
 class MessageWriter:
@@ -65,18 +67,27 @@ class MessageWriter:
         text: Optional[bool] = None,
         compress: Optional[bool] = None,
     ) -> Iterator[bytes]:
-        """Yield the frames of a message whose fragments are given; nothing if there are none."""
+        """Yield the frames of a message whose fragments are given; nothing if there are none.
+
+        All fragments are taken and judged before the first frame is made: an error leaves no
+        message half sent.
+        """
+        payloads: list[bytes] = []
+        types: set[type] = set()
+        for fragment in fragments:
+            # Copied at once: an iterator may fill the same buffer again and again.
+            payloads.append(message_payload(fragment, None)[1])
+            types.add(str if isinstance(fragment, str) else bytes)
         if self._in_message:
             raise ConcurrencyError("finish the fragmented message before sending another")
-        iterator = iter(fragments)
-        try:
-            held = next(iterator)
-        except StopIteration:
-            return
-        for fragment in iterator:
-            yield self.fragment(held, text=text, compress=compress)
-            held = fragment
-        yield self.fragment(held, fin=True, text=text, compress=compress)
+        if len(types) > 1:
+            raise TypeError(_MIXED)
+        if text and types == {bytes} and not is_utf8(b"".join(payloads)):
+            raise ValueError("text must be UTF-8; send these bytes without text=True")
+        is_text = types == {str} if text is None else text
+        for number, payload in enumerate(payloads, 1):
+            fin = number == len(payloads)
+            yield self.fragment(payload, fin=fin, text=is_text, compress=compress)
 
     def fragment(
         self,
@@ -101,7 +112,7 @@ class MessageWriter:
             self._compress = self.extension is not None and compress is not False
             rsv = _RSV1 if self._compress else 0
         elif fragment_type is not self._fragment_type:
-            raise TypeError("the fragments of a message must be all str or all bytes-like")
+            raise TypeError(_MIXED)
         if self._compress:
             assert self.extension is not None
             payload = self.extension.compress(payload, fin)
