@@ -1,0 +1,150 @@
+"""Who is compared: one small module per package; a missing or broken one never stops the rest."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, NamedTuple
+
+__all__ = [
+    "MODULES",
+    "Absent",
+    "Call",
+    "Contender",
+    "Kind",
+    "Serve",
+    "load",
+    "load_all",
+    "version",
+]
+
+# Module here → the distribution to install for it; None is part of Python or of fastws.
+MODULES: Mapping[str, str | None] = {
+    "own": None,
+    "websockets": "websockets",
+    "aiohttp": "aiohttp",
+    "tornado": "tornado",
+    "wsaccel": "wsaccel",
+    "wsproto": "wsproto",
+    "picows": "picows",
+    "builtin": None,
+}
+
+# Serves an echo for ever; calls its argument with the port once clients may connect.
+Serve = Callable[[Callable[[int], None]], None]
+
+
+class Kind(enum.Enum):
+    """What a contender is to the reader of a table."""
+
+    OWN = "own"
+    PEER = "peer"
+    LIMIT = "limit"  # no WebSocket code at all: what the machine allows
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Call:
+    """One piece of work: the code that is timed, exactly as it stands here, and its names.
+
+    ``outcome`` puts the value into the plain form of the definition; it is not timed. ``before``
+    is, when the work takes more than one expression. ``count`` is the units of work in one call.
+    """
+
+    expression: str
+    names: dict[str, Any]
+    outcome: Callable[[Any], Any] = _itself
+    before: str = "pass"
+    count: int = 1
+
+    def once(self) -> Any:
+        """Do the work once, as it will be timed, and return its outcome."""
+        exec(self.before, self.names)
+        return self.outcome(eval(self.expression, self.names))
+
+    def function(self) -> Callable[[], object]:
+        """Return the work as a function without arguments."""
+        exec(f"def work():\n    {self.before}\n    return {self.expression}", self.names)
+        work: Callable[[], object] = self.names["work"]
+        return work
+
+
+class Contender:
+    """Something that does the work; None from a method says that it does not do this one."""
+
+    name: str
+    kind: Kind = Kind.PEER
+    compiled: bool = True
+    configuration: str = ""
+
+    def mask(self, data: bytes, masking_key: bytes) -> Call | None:
+        """Mask into a new object."""
+        return None
+
+    def mask_inplace(self, buffer: bytearray, masking_key: bytes) -> Call | None:
+        """Mask where the bytes are; the call's value does not matter."""
+        return None
+
+    def utf8(self, data: bytes) -> Call | None:
+        """Validate; a false outcome or a UnicodeDecodeError is a refusal."""
+        return None
+
+    def serialize(self, payload: bytes, *, masked: bool) -> Call | None:
+        """Make one binary frame, of a client when ``masked``."""
+        return None
+
+    def parse(self, stream: bytes, *, text: bool, count: int) -> Call | None:
+        """Receive ``count`` masked messages in one piece, as a list of ``str`` or ``bytes``."""
+        return None
+
+    def echo_servers(self) -> Mapping[str, Serve]:
+        """Return the echo servers it has, by the name of their row."""
+        return {}
+
+
+class Absent(NamedTuple):
+    """A package that cannot take part, and what to do about it."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.reason}"
+
+
+def load(module: str) -> list[Contender]:
+    """Return the contenders of one module here; raises whatever importing its package raises."""
+    contenders: list[Contender] = importlib.import_module(f"{__name__}.{module}").contenders()
+    return contenders
+
+
+def load_all() -> tuple[dict[str, list[Contender]], list[Absent]]:
+    """Return every contender by module, and the packages that are missing or broken."""
+    found: dict[str, list[Contender]] = {}
+    absent: list[Absent] = []
+    for module, distribution in MODULES.items():
+        try:
+            found[module] = load(module)
+        except Exception as error:  # somebody else's import may fail in any way
+            if distribution is None:
+                raise
+            if isinstance(error, ModuleNotFoundError) and error.name == module:
+                reason = f"not installed: pip install {distribution}"
+            else:
+                reason = f"installed, but broken: {type(error).__name__}: {error}"
+            absent.append(Absent(module, reason))
+    return found, absent
+
+
+def version(distribution: str) -> str:
+    """Return the installed version of a distribution, or "unknown"."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,223 @@
+"""What the kernels are given to do; each function makes one contender's work, already verified."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import definition
+from .contenders import Call, Contender
+from .sizes import KIB, MIB
+
+__all__ = ["WORKLOADS", "Workload", "WrongResult", "ascii_text", "cjk_text", "payload"]
+
+MASKING_KEY = bytes.fromhex("37fa213d")  # that of the examples in RFC 6455 §5.7
+TEXT = 0x1
+BINARY = 0x2
+
+# As much as a busy connection finds in its socket at once.
+STREAM_BYTES = 64 * KIB
+STREAM_MESSAGES = 128
+STREAM_NOTE = (
+    f"per message; up to {STREAM_MESSAGES} of them arrive at once, in 64 KiB at most if small"
+)
+
+
+class WrongResult(Exception):
+    """A contender did not do what the definition says, so its time means nothing."""
+
+
+@functools.lru_cache(maxsize=64)
+def payload(size: int) -> bytes:
+    """Return the same ``size`` arbitrary bytes every time."""
+    return random.Random(size).randbytes(size)
+
+
+def ascii_text(size: int) -> bytes:
+    """Return ``size`` bytes of JSON-like text."""
+    pattern = b'{"symbol": "BTC-USD", "price": 67123.5, "sizes": [1, 20, 300]}, '
+    return (pattern * (size // len(pattern) + 1))[:size]
+
+
+def cjk_text(size: int) -> bytes:
+    """Return ``size`` bytes of UTF-8 in which 1- and 3-byte characters take turns."""
+    pattern = "価格 price は 67123.5 円、数量 size は 20 個です。成交時間 12:34 ".encode()
+    whole = (pattern * (size // len(pattern) + 1))[:size]
+    # A character cut off at the end makes room for as many spaces.
+    return whole.decode(errors="ignore").encode().ljust(size)
+
+
+@functools.lru_cache(maxsize=16)
+def _masked(data: bytes) -> bytes:
+    return definition.apply_mask(data, MASKING_KEY)
+
+
+def _check(contender: Contender, call: Call, expected: object) -> Call:
+    outcome = call.once()
+    # bytearray and memoryview are fine results: only the bytes count.
+    if isinstance(expected, bytes) and not isinstance(outcome, str):
+        outcome = bytes(outcome)
+    if outcome != expected:
+        raise WrongResult(f"{contender.name}: wrong result from {call.expression!r}")
+    return call
+
+
+def mask(contender: Contender, size: int) -> Call | None:
+    call = contender.mask(payload(size), MASKING_KEY)
+    return call and _check(contender, call, _masked(payload(size)))
+
+
+def mask_inplace(contender: Contender, size: int) -> Call | None:
+    buffer = bytearray(payload(size))
+    call = contender.mask_inplace(buffer, MASKING_KEY)
+    if call is not None:
+        call.once()
+        if buffer != _masked(payload(size)):
+            raise WrongResult(f"{contender.name}: wrong bytes after {call.expression!r}")
+    return call
+
+
+def _utf8(text: bytes, contender: Contender) -> Call | None:
+    call = contender.utf8(text)
+    if call is None:
+        return None
+    # 0xFF is in no UTF-8 text (RFC 3629 §1); everywhere that vector code ends differently.
+    for position in {0, len(text) // 2, max(0, len(text) - 1)}:
+        damaged = contender.utf8(text[:position] + b"\xff" + text[position + 1 :])
+        try:
+            accepted = damaged is not None and damaged.once()
+        except UnicodeDecodeError:
+            accepted = False
+        if accepted:
+            raise WrongResult(f"{contender.name}: accepts a text that is not UTF-8")
+    return _check(contender, call, True)
+
+
+def utf8_ascii(contender: Contender, size: int) -> Call | None:
+    return _utf8(ascii_text(size), contender)
+
+
+def utf8_cjk(contender: Contender, size: int) -> Call | None:
+    return _utf8(cjk_text(size), contender)
+
+
+def _serialize(contender: Contender, size: int, *, masked: bool) -> Call | None:
+    call = contender.serialize(payload(size), masked=masked)
+    if call is None:
+        return None
+    frame = bytes(call.once())
+    if definition.parse_frame(frame) != (BINARY, payload(size)):
+        raise WrongResult(f"{contender.name}: wrong frame from {call.expression!r}")
+    if bool(frame[1] & 0x80) is not masked:
+        raise WrongResult(f"{contender.name}: wrong mask bit from {call.expression!r}")
+    return call
+
+
+def serialize_server(contender: Contender, size: int) -> Call | None:
+    return _serialize(contender, size, masked=False)
+
+
+def serialize_client(contender: Contender, size: int) -> Call | None:
+    return _serialize(contender, size, masked=True)
+
+
+@functools.lru_cache(maxsize=4)
+def _stream(opcode: int, message: bytes, count: int) -> bytes:
+    return definition.serialize_frame(opcode, message, MASKING_KEY) * count
+
+
+def messages_per_stream(size: int) -> int:
+    """How many messages of ``size`` are received in one piece."""
+    return max(1, min(STREAM_MESSAGES, STREAM_BYTES // (size + 8)))
+
+
+def _parse(contender: Contender, opcode: int, message: bytes) -> Call | None:
+    count = messages_per_stream(len(message))
+    text = opcode == TEXT
+    call = contender.parse(_stream(opcode, message, count), text=text, count=count)
+    if call is None:
+        return None
+    expected = message.decode() if text else message
+    return _check(contender, call, [expected] * count)
+
+
+def parse_binary(contender: Contender, size: int) -> Call | None:
+    return _parse(contender, BINARY, payload(size))
+
+
+def parse_text(contender: Contender, size: int) -> Call | None:
+    return _parse(contender, TEXT, ascii_text(size))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One table: a piece of work at several sizes."""
+
+    name: str
+    scenario: str
+    title: str
+    prepare: Callable[[Contender, int], Call | None]
+    sizes: tuple[int, ...]
+    full_sizes: tuple[int, ...]
+    # From this size on a rate says more than a time.
+    rate_from: int | None = None
+    note: str = ""
+
+
+_MASK = (0, 16, 64, 125, KIB, 4 * KIB, 64 * KIB, MIB)
+_MASK_FULL = (0, 1, 7, 16, 31, 64, 125, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
+_UTF8 = (16, 125, KIB, 4 * KIB, 64 * KIB, MIB)
+_FRAME = (16, 64, 125, 4 * KIB, 64 * KIB, MIB)
+_FRAME_FULL = (0, 16, 64, 125, 126, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload
+    for workload in (
+        Workload("mask", "mask", "mask into new bytes", mask, _MASK, _MASK_FULL, 4 * KIB),
+        Workload("mask-inplace", "mask", "mask in place", mask_inplace, _MASK, _MASK_FULL, 4 * KIB),
+        Workload(
+            "utf8-ascii", "utf8", "validate UTF-8, ASCII", utf8_ascii, _UTF8, _MASK_FULL, 4 * KIB
+        ),
+        Workload(
+            "utf8-cjk", "utf8", "validate UTF-8, mixed CJK", utf8_cjk, _UTF8, _MASK_FULL, 4 * KIB
+        ),
+        Workload(
+            "serialize-server",
+            "serialize",
+            "serialize a frame as a server",
+            serialize_server,
+            _FRAME,
+            _FRAME_FULL,
+            note="aiohttp leaves header and payload in two pieces above 16 KiB: nothing is copied",
+        ),
+        Workload(
+            "serialize-client",
+            "serialize",
+            "serialize a frame as a client, masked with a new key",
+            serialize_client,
+            _FRAME,
+            _FRAME_FULL,
+            note="aiohttp takes its keys from random, the others from the system's secure source",
+        ),
+        Workload(
+            "parse-binary",
+            "parse",
+            "receive binary messages as a server",
+            parse_binary,
+            _FRAME,
+            _FRAME_FULL,
+            note=STREAM_NOTE,
+        ),
+        Workload(
+            "parse-text",
+            "parse",
+            "receive ASCII text messages as a server, as str",
+            parse_text,
+            _FRAME,
+            _FRAME_FULL,
+            note=STREAM_NOTE,
+        ),
+    )
+}
