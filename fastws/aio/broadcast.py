@@ -1,0 +1,68 @@
+"""One message to many connections."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal, Optional, Union
+
+from ..frames import CloseCode, State
+from ..prepared import PreparedMessage, is_fragments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Buffer
+
+    from .connection import Connection
+
+__all__ = ["broadcast"]
+
+
+def broadcast(
+    connections: Iterable[Connection],
+    message: Union[str, Buffer, PreparedMessage],
+    raise_exceptions: bool = False,
+    *,
+    text: Optional[bool] = None,
+    limit: int = 1024 * 1024,
+    slow: Literal["skip", "close"] = "close",
+) -> None:
+    """Send a message to many connections without waiting for any of them.
+
+    It is framed, and compressed, once. Connections that are not open are left out. One that has
+    more than ``limit`` bytes waiting to be written is too slow: with ``slow="close"`` it is closed
+    with 1013 (try again later), with ``"skip"`` it does not get this message, and its
+    ``skipped_messages`` counts that. With ``raise_exceptions``, failures are raised at the end, as
+    an ``ExceptionGroup`` (the first one on Python 3.10); else they are logged.
+    """
+    if slow not in ("skip", "close"):
+        raise ValueError(f"slow must be 'skip' or 'close', not {slow!r}")
+    if not isinstance(message, PreparedMessage):
+        if is_fragments(message):
+            raise TypeError("a broadcast cannot be fragmented: give one str or bytes-like object")
+        message = PreparedMessage(message, text=text)
+    errors: list[Exception] = []
+    for connection in connections:
+        protocol = connection.protocol
+        if protocol.state is not State.OPEN:
+            continue
+        if connection._write_paused and connection._backlog() > limit:
+            if slow == "skip":
+                connection.skipped_messages += 1
+            else:
+                connection._start_closing(CloseCode.TRY_AGAIN_LATER, "too slow")
+            continue
+        try:
+            if connection._fragments_done is not None:
+                raise RuntimeError("a fragmented message is being sent")
+            protocol.send_message(message)
+            connection._flush()
+        except Exception as error:
+            if raise_exceptions:
+                errors.append(error)
+            else:
+                connection.logger.warning("skipped broadcast: failed to write message: %s", error)
+    if errors:
+        if sys.version_info >= (3, 11):
+            raise ExceptionGroup("skipped broadcast", errors)
+        raise errors[0]

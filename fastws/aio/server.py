@@ -1,0 +1,430 @@
+"""A WebSocket server on an asyncio event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from .._kernels import serialize_close
+from ..auth import challenge, credentials_checker, parse_authorization
+from ..frames import CloseCode, State
+from ..handshake import ServerHandshake
+from ..http11 import SERVER, Request, Response
+from ..options import ServerOptions, water_marks
+from .broadcast import broadcast
+from .connection import Connection, _TransportProtocol
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from ..auth import Credentials
+    from ..handshake import Origins
+    from ..options import Compression, Limit
+    from ..protocol import Event
+
+    Handler = Callable[["ServerConnection"], Awaitable[None]]
+    ProcessRequest = Callable[
+        ["ServerConnection", Request],
+        Union[Response, Awaitable[Optional[Response]], None],
+    ]
+    ProcessResponse = Callable[
+        ["ServerConnection", Request, Response],
+        Union[Response, Awaitable[Optional[Response]], None],
+    ]
+    SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
+
+__all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
+
+
+class ServerConnection(Connection):
+    """A connection that a client opened to a ``Server``."""
+
+    username: str  # set by basic_auth()
+
+    def __init__(self, server: Server) -> None:
+        select = server._select_subprotocol
+        protocol = server._options.protocol(
+            asyncio.get_running_loop().time(),
+            None if select is None else lambda offered: select(self, offered),
+        )
+        super().__init__(
+            protocol,
+            max_queue=server._max_queue,
+            write_limit=server._write_limit,
+            write_timeout=server._write_timeout,
+            logger=server.logger,
+        )
+        self.server = server
+        self._eof_before_answer = False
+
+    def respond(self, status: Union[int, HTTPStatus], text: str) -> Response:
+        """Return a plain text HTTP response, for ``process_request`` to return."""
+        assert isinstance(self.protocol.handshake, ServerHandshake)
+        return self.protocol.handshake.reject(status, text)
+
+    def _connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super()._connection_made(transport)
+        self.server._connections.add(self)
+
+    def _handle_handshake(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Request):
+                self._handle_request(event)
+            elif isinstance(event, Exception):
+                self.logger.info("opening handshake failed: %s", event)
+        self._flush()
+        self._set_timer()
+
+    def _handle_request(self, request: Request) -> None:
+        server = self.server
+        if server._process_request is None and server._process_response is None:
+            self._answer(self.protocol.accept())
+            if self.protocol.state is State.OPEN:
+                server._start(self, self._run_handler())
+        else:
+            # The peer may send frames on the heels of its request: let them wait in its socket.
+            self._pause_reading()
+            server._start(self, self._negotiate(request))
+
+    async def _negotiate(self, request: Request) -> None:
+        """Let the application have its say in the opening handshake, then run its handler."""
+        response = None
+        server = self.server
+        try:
+            if server._process_request is not None:
+                result = server._process_request(self, request)
+                response = await result if inspect.isawaitable(result) else result
+                if response is not None and not isinstance(response, Response):
+                    raise TypeError(f"process_request must return a Response, not {response!r}")
+            if response is None:
+                response = self.protocol.accept()
+            if server._process_response is not None:
+                result = server._process_response(self, request, response)
+                changed = await result if inspect.isawaitable(result) else result
+                response = changed or response
+        except Exception as error:
+            self.logger.error("opening handshake failed", exc_info=error)
+            assert isinstance(self.protocol.handshake, ServerHandshake)
+            response = self.protocol.handshake.error_response(error)
+        if self.protocol.state is not State.CONNECTING:
+            return  # it took too long, and the client has its answer, or has gone
+        self._answer(response)
+        self._flush()
+        self._set_timer()
+        self._resume_reading()
+        if response.status_code == 101:
+            await self._run_handler()
+
+    def _answer(self, response: Response) -> None:
+        events = self.protocol.send_response(response, self.loop.time())
+        if response.status_code == 101:
+            self.logger.info("connection open")
+            messages = [event for event in events if isinstance(event, (str, bytes))]
+            if messages:
+                self._deliver(messages)
+        elif self.protocol.handshake_exc is not None:
+            self.logger.info("opening handshake failed: %s", self.protocol.handshake_exc)
+        else:
+            self.logger.info("connection rejected (%d)", response.status_code)
+        if self._eof_before_answer:
+            self._handle_eof()
+
+    async def _run_handler(self) -> None:
+        try:
+            await self.server._handler(self)
+        except asyncio.CancelledError:
+            self._start_closing(CloseCode.GOING_AWAY, "")
+            raise
+        except Exception as error:
+            self.logger.error("connection handler failed", exc_info=error)
+            await self.close(CloseCode.INTERNAL_ERROR)
+        else:
+            await self.close()
+
+    def _eof_received(self) -> Optional[bool]:
+        if self.protocol.state is State.CONNECTING and self.protocol.request is not None:
+            # It asked and closed its direction, as HTTP probes do: it can still read the answer.
+            self._eof_before_answer = True
+            return True
+        return super()._eof_received()
+
+    def _connection_lost(self, exc: Optional[Exception]) -> None:
+        super()._connection_lost(exc)
+        self.server._forget(self)
+
+
+class Server:
+    """A running server, as ``serve`` makes it.
+
+    ``async with`` closes it at the end; ``serve_forever`` runs until it is cancelled.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        options: ServerOptions,
+        *,
+        select_subprotocol: Optional[SelectSubprotocol],
+        process_request: Optional[ProcessRequest],
+        process_response: Optional[ProcessResponse],
+        max_queue: Limit,
+        write_limit: Limit,
+        write_timeout: Optional[float],
+        logger: Optional[logging.Logger],
+        create_connection: Optional[type[ServerConnection]],
+    ) -> None:
+        self._handler = handler
+        self._options = options
+        self._select_subprotocol = select_subprotocol
+        self._process_request = process_request
+        self._process_response = process_response
+        self._max_queue = max_queue
+        self._write_limit = write_limit
+        self._write_timeout = write_timeout
+        self._create_connection = create_connection or ServerConnection
+        self.logger = logger or logging.getLogger("fastws.server")
+        self._connections: set[ServerConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty: Optional[asyncio.Future[None]] = None
+        self._close_called = asyncio.Event()
+        self._closing: Optional[asyncio.Task[None]] = None
+        self._server: asyncio.Server
+
+    def _factory(self) -> asyncio.BaseProtocol:
+        return _TransportProtocol(self._create_connection(self))
+
+    def _start(self, connection: ServerConnection, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = connection.loop.create_task(coroutine)
+        # The event loop itself holds tasks only weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _forget(self, connection: ServerConnection) -> None:
+        self._connections.discard(connection)
+        if self._empty is not None and not self._connections and not self._empty.done():
+            self._empty.set_result(None)
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The connections that are open now."""
+        return {ws for ws in self._connections if ws.state is State.OPEN}
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The sockets that listen; their ``getsockname()`` tells which port was given."""
+        return tuple(self._server.sockets)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop the server runs on."""
+        return self._server.get_loop()
+
+    def is_serving(self) -> bool:
+        """Whether new connections are accepted."""
+        return self._server.is_serving()
+
+    async def start_serving(self) -> None:
+        """Start to accept connections, after ``serve(..., start_serving=False)``."""
+        await self._server.start_serving()
+
+    async def serve_forever(self) -> None:
+        """Accept connections until cancelled, then close."""
+        try:
+            await self._server.serve_forever()
+        finally:
+            self.close()
+            await self.wait_closed()
+
+    def close(
+        self,
+        close_connections: bool = True,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+    ) -> None:
+        """Stop accepting; close every connection with ``code`` and ``reason``; return at once.
+
+        ``close_connections=False`` lets open ones go on. ``wait_closed`` waits for the end.
+        """
+        if self._closing is None:
+            serialize_close(code, reason)  # a wrong argument is an error here
+            self._closing = self.get_loop().create_task(
+                self._close(close_connections, code, reason)
+            )
+            self._close_called.set()
+
+    async def _close(self, close_connections: bool, code: int, reason: str) -> None:
+        self._server.close()
+        # Connections accepted just now get their connection_made() first.
+        await asyncio.sleep(0)
+        for connection in list(self._connections):
+            if connection.state is State.CONNECTING:
+                connection._answer(connection.respond(503, "The server is shutting down.\n"))
+                connection._flush()
+                connection._set_timer()
+            elif close_connections:
+                connection._start_closing(code, reason)
+        if self._connections:
+            self._empty = self.get_loop().create_future()
+            await self._empty
+        tasks = self._tasks - {asyncio.current_task()}
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def wait_closed(self) -> None:
+        """Wait until ``close`` was called and is done: no connection and no handler is left."""
+        await self._close_called.wait()
+        assert self._closing is not None
+        await asyncio.shield(self._closing)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+        await self.wait_closed()
+
+
+class serve:
+    """Start a server: ``async with serve(handler, host, port) as server``, or ``await serve(...)``.
+
+    ``handler(ws)`` runs for each connection, which is closed when it returns. ``process_request(ws,
+    request)`` may return a ``Response`` instead of the WebSocket connection (``ws.respond`` makes
+    one); ``process_response(ws, request, response)`` may change or replace the answer.
+    ``select_subprotocol(ws, offered)`` chooses one, or None. ``compression`` is "deflate", None or
+    a ``Deflate``. ``max_queue`` (messages) and ``write_limit`` (bytes) are high-water marks, or
+    pairs of high and low. Timeouts are in seconds; None turns one off. Other keyword arguments go
+    to the event loop's ``create_server``: ``ssl``, ``sock``, ``reuse_port``, ``backlog``, ...
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        host: Union[str, Sequence[str], None] = None,
+        port: Optional[int] = None,
+        *,
+        origins: Optional[Origins] = None,
+        subprotocols: Optional[Sequence[str]] = None,
+        select_subprotocol: Optional[SelectSubprotocol] = None,
+        compression: Compression = "deflate",
+        process_request: Optional[ProcessRequest] = None,
+        process_response: Optional[ProcessResponse] = None,
+        server_header: Optional[str] = SERVER,
+        open_timeout: Optional[float] = 10,
+        ping_interval: Optional[float] = 20,
+        ping_timeout: Optional[float] = 20,
+        close_timeout: Optional[float] = 10,
+        write_timeout: Optional[float] = 60,
+        max_size: Optional[int] = 1024 * 1024,
+        max_fragments: Optional[int] = None,
+        max_queue: Limit = 16,
+        write_limit: Limit = 32 * 1024,
+        decode: bool = True,
+        logger: Optional[logging.Logger] = None,
+        create_connection: Optional[type[ServerConnection]] = None,
+        **kwargs: Any,
+    ) -> None:
+        options = ServerOptions(
+            origins=origins,
+            subprotocols=subprotocols,
+            compression=compression,
+            server_header=server_header,
+            open_timeout=open_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_size=max_size,
+            max_fragments=max_fragments,
+            decode=decode,
+        )
+        water_marks(max_queue, "max_queue")
+        water_marks(write_limit, "write_limit")
+        self._host = host
+        self._port = port
+        self._unix = kwargs.pop("unix", False)
+        self._kwargs = kwargs
+        self._make_server = functools.partial(
+            Server,
+            handler,
+            options,
+            select_subprotocol=select_subprotocol,
+            process_request=process_request,
+            process_response=process_response,
+            max_queue=max_queue,
+            write_limit=write_limit,
+            write_timeout=write_timeout,
+            logger=logger,
+            create_connection=create_connection,
+        )
+        self._server: Optional[Server] = None
+
+    async def _start(self) -> Server:
+        loop = asyncio.get_running_loop()
+        server = self._make_server()
+        if self._unix:
+            server._server = await loop.create_unix_server(server._factory, **self._kwargs)
+        else:
+            server._server = await loop.create_server(
+                server._factory, self._host, self._port, **self._kwargs
+            )
+        for sock in server._server.sockets:
+            server.logger.info("server listening on %s", sock.getsockname())
+        return server
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Server:
+        self._server = await self._start()
+        return self._server
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        assert self._server is not None
+        await self._server.__aexit__(exc_type, exc_value, traceback)
+
+
+def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> serve:
+    """Start a server on a Unix socket; other arguments are as for ``serve``."""
+    return serve(handler, unix=True, path=path, **kwargs)
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Optional[Credentials] = None,
+    check_credentials: Optional[Callable[[str, str], Union[bool, Awaitable[bool]]]] = None,
+) -> Callable[[ServerConnection, Request], Awaitable[Optional[Response]]]:
+    """Return a ``process_request`` that asks for a user name and password (RFC 7617).
+
+    Give ``credentials``, one pair or several, or ``check_credentials(username, password)``. The
+    name is ``ws.username`` then.
+    """
+    check = credentials_checker(credentials, check_credentials)
+
+    async def process_request(connection: ServerConnection, request: Request) -> Optional[Response]:
+        user = parse_authorization(request.headers)
+        if user is not None:
+            allowed = check(*user)
+            if await allowed if inspect.isawaitable(allowed) else allowed:
+                connection.username = user[0]
+                return None
+        response = connection.respond(HTTPStatus.UNAUTHORIZED, "Invalid or missing credentials.\n")
+        response.headers["WWW-Authenticate"] = challenge(realm)
+        return response
+
+    return process_request
