@@ -15,7 +15,7 @@ LAYERS = [
     "rooms",
     "accelerate uvicorn",
     "aio sync",
-    "options proxy reconnect",
+    "options proxy reconnect attributes",
     "protocol",
     "opening writer keepalive",
     "prepared",

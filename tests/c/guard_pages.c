@@ -175,7 +175,7 @@ static void fill_text(uint8_t *data, size_t length, int high) {
 static void test_utf8(const fastws_utf8_row *row, uint8_t *in, int at_end, size_t gap,
                       size_t length) {
     uint8_t *data = place(in, at_end, gap, length);
-    for (int high = 0; high < 5; high++) {
+    for (int high = 0; high < 5; high += 2) {
         fill_text(data, length, high);
         for (int damage = 0; damage < 4; damage++) {
             if (damage > 0 && length > 0)
