@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+from functools import lru_cache
 from operator import index
 from typing import TYPE_CHECKING, Optional, Union
 
@@ -28,6 +29,8 @@ def available_simd() -> tuple[str, ...]:
 
 
 # ------------------------------------------------------------------------------------- masking
+
+_BIG_INTEGER_BYTES = 512
 
 
 def _view(data: Buffer, what: str) -> memoryview:
@@ -56,12 +59,23 @@ def _check_offset(offset: int) -> int:
     return offset & 3
 
 
+@lru_cache(maxsize=256)
+def _xor_table(byte: int) -> bytes:
+    return bytes(byte ^ other for other in range(256))
+
+
 def _xor(data: Union[bytes, memoryview], key: bytes) -> bytes:
     length = len(data)
-    repeated_key = (key * (length // 4 + 1))[:length]
-    # XOR as big integers: far fewer Python steps than one per byte.
-    masked = int.from_bytes(data, sys.byteorder) ^ int.from_bytes(repeated_key, sys.byteorder)
-    return masked.to_bytes(length, sys.byteorder)
+    if length < _BIG_INTEGER_BYTES:
+        repeated_key = (key * (length // 4 + 1))[:length]
+        # XOR as big integers: far fewer Python steps than one per byte.
+        masked = int.from_bytes(data, sys.byteorder) ^ int.from_bytes(repeated_key, sys.byteorder)
+        return masked.to_bytes(length, sys.byteorder)
+    # Conversions to and from integers cost more per byte than four look-ups of a quarter each.
+    result = bytearray(data)
+    for i in range(4):
+        result[i::4] = result[i::4].translate(_xor_table(key[i]))
+    return bytes(result)
 
 
 def apply_mask(data: Buffer, masking_key: Buffer, offset: int = 0) -> bytes:

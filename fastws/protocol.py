@@ -252,6 +252,12 @@ class Protocol(Opening):
         self._urgent.append(frame)
         return payload
 
+    def forget_pings(self) -> list[Callable[[float], object]]:
+        """Return the ``on_pong`` callbacks of pings that nobody will answer any more."""
+        pings = list(self._pings.values())
+        self._pings.clear()
+        return [on_pong for _, on_pong in pings if on_pong is not None]
+
     def send_pong(self, payload: Union[str, Buffer] = b"") -> None:
         """Queue a pong that nobody asked for (RFC 6455 §5.5.3), at most 125 bytes."""
         self._check_can_send()

@@ -462,12 +462,9 @@ class Connection(Attributes):
 
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
-        transport = self._transport
         high, low = self._write_limit
-        if high == float("inf"):
-            transport.set_write_buffer_limits(1 << 62)
-        else:
-            transport.set_write_buffer_limits(int(high), int(low))
+        limits = (1 << 62, None) if high == float("inf") else (int(high), int(low))
+        self._transport.set_write_buffer_limits(*limits)  # type: ignore[union-attr]
         self._set_timer()
 
     def _eof_received(self) -> Optional[bool]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
 from ..auth import challenge, credentials_checker, parse_authorization
+from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
 from ..handshake import ServerHandshake
 from ..http11 import SERVER, Request, Response
@@ -143,6 +144,9 @@ class ServerConnection(Connection):
         except asyncio.CancelledError:
             self._start_closing(CloseCode.GOING_AWAY, "")
             raise
+        except ConnectionClosed as error:
+            self.logger.info("connection closed: %s", error)
+            await self.close()
         except Exception as error:
             self.logger.error("connection handler failed", exc_info=error)
             await self.close(CloseCode.INTERNAL_ERROR)

@@ -1,0 +1,391 @@
+"""A WebSocket server for blocking code: a thread for each connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import socket
+import ssl as ssl_module
+import threading
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from ..auth import challenge, credentials_checker, parse_authorization
+from ..errors import ConnectionClosed
+from ..frames import CloseCode, State
+from ..handshake import ServerHandshake
+from ..http11 import SERVER, Request, Response
+from ..options import ServerOptions, water_marks
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from ..auth import Credentials
+    from ..handshake import Origins
+    from ..options import Compression, Limit
+
+    Handler = Callable[["ServerConnection"], None]
+    ProcessRequest = Callable[["ServerConnection", Request], Optional[Response]]
+    ProcessResponse = Callable[["ServerConnection", Request, Response], Optional[Response]]
+    SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
+
+__all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
+
+
+class ServerConnection(Connection):
+    """A connection that a client opened to a ``Server``."""
+
+    username: str  # set by basic_auth()
+
+    def respond(self, status: Union[int, HTTPStatus], text: str) -> Response:
+        """Return a plain text HTTP response, for ``process_request`` to return."""
+        assert isinstance(self.protocol.handshake, ServerHandshake)
+        return self.protocol.handshake.reject(status, text)
+
+    def _has_request(self) -> bool:
+        return self.protocol.request is not None or self.protocol.state is not State.CONNECTING
+
+    def _open(
+        self,
+        process_request: Optional[ProcessRequest],
+        process_response: Optional[ProcessResponse],
+    ) -> bool:
+        """Perform the opening handshake; False if it does not end in an open connection."""
+        self._read_until(self._has_request, None)
+        protocol = self.protocol
+        request = protocol.request
+        if request is None or protocol.state is not State.CONNECTING:
+            self.logger.info("opening handshake failed: %s", protocol.handshake_exc)
+            return False
+        response = None
+        try:
+            if process_request is not None:
+                response = process_request(self, request)
+                if response is not None and not isinstance(response, Response):
+                    raise TypeError(f"process_request must return a Response, not {response!r}")
+            if response is None:
+                response = protocol.accept()
+            if process_response is not None:
+                response = process_response(self, request, response) or response
+        except Exception as error:
+            self.logger.error("opening handshake failed", exc_info=error)
+            assert isinstance(protocol.handshake, ServerHandshake)
+            response = protocol.handshake.error_response(error)
+        return self._answer(response)
+
+    def _answer(self, response: Response) -> bool:
+        with self._state_lock:
+            if self.protocol.state is not State.CONNECTING:
+                return False
+            events = self.protocol.send_response(response, time.monotonic())
+            self._deadline = self._next_deadline()
+        self._messages.extend(event for event in events if isinstance(event, (str, bytes)))
+        self._flush(wait=True)
+        if response.status_code == 101:
+            self.logger.info("connection open")
+            return True
+        if self.protocol.handshake_exc is not None:
+            self.logger.info("opening handshake failed: %s", self.protocol.handshake_exc)
+        else:
+            self.logger.info("connection rejected (%d)", response.status_code)
+        return False
+
+
+class Server:
+    """A server, as ``serve`` makes it; its methods are those of ``socketserver.BaseServer``.
+
+    ``with`` shuts it down at the end.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        handler: Handler,
+        options: ServerOptions,
+        *,
+        ssl: Optional[ssl_module.SSLContext],
+        select_subprotocol: Optional[SelectSubprotocol],
+        process_request: Optional[ProcessRequest],
+        process_response: Optional[ProcessResponse],
+        max_queue: Limit,
+        write_timeout: Optional[float],
+        logger: Optional[logging.Logger],
+        create_connection: Optional[type[ServerConnection]],
+    ) -> None:
+        self.socket = listener
+        self.logger = logger or logging.getLogger("fastws.server")
+        self._handler = handler
+        self._options = options
+        self._ssl = ssl
+        self._select_subprotocol = select_subprotocol
+        self._process_request = process_request
+        self._process_response = process_response
+        self._max_queue = max_queue
+        self._write_timeout = write_timeout
+        self._create_connection = create_connection or ServerConnection
+        self._lock = threading.Lock()
+        self._connections: set[ServerConnection] = set()
+        self._threads: set[threading.Thread] = set()
+        self._stopped = False
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        listener.setblocking(False)
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The connections that are open now."""
+        with self._lock:
+            return {ws for ws in self._connections if ws.state is State.OPEN}
+
+    def fileno(self) -> int:
+        """Return the file descriptor of the listening socket."""
+        return self.socket.fileno()
+
+    def serve_forever(self) -> None:
+        """Accept connections until ``shutdown`` is called, in another thread or by a signal."""
+        with self._wake_reader, selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            selector.register(self._wake_reader, selectors.EVENT_READ)
+            while not self._stopped:
+                for key, _ in selector.select():
+                    if key.fileobj is self.socket:
+                        self._accept()
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # gone again
+        except OSError as error:
+            if self._stopped:
+                return
+            self.logger.error("cannot accept a connection", exc_info=error)
+            time.sleep(1)  # out of file descriptors, most likely: some may be closed by then
+            return
+        thread = threading.Thread(target=self._run, args=(sock,), name="fastws connection")
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def _run(self, sock: socket.socket) -> None:
+        """Serve one connection, in its own thread."""
+        try:
+            connection = self._open(sock)
+            if connection is not None:
+                self._serve(connection)
+        except Exception as error:
+            self.logger.error("error in a WebSocket connection", exc_info=error)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _open(self, sock: socket.socket) -> Optional[ServerConnection]:
+        sock.settimeout(self._options.open_timeout)
+        try:
+            if self._ssl is not None:
+                sock = self._ssl.wrap_socket(sock, server_side=True)
+        except OSError as error:
+            self.logger.info("TLS handshake failed: %s", error)
+            sock.close()
+            return None
+        holder: list[ServerConnection] = []
+        select = self._select_subprotocol
+        protocol = self._options.protocol(
+            time.monotonic(), None if select is None else lambda offered: select(holder[0], offered)
+        )
+        connection = self._create_connection(
+            sock,
+            protocol,
+            max_queue=self._max_queue,
+            write_timeout=self._write_timeout,
+            logger=self.logger,
+        )
+        holder.append(connection)
+        return connection
+
+    def _serve(self, connection: ServerConnection) -> None:
+        with self._lock:
+            self._connections.add(connection)
+            stopped = self._stopped
+        try:
+            if stopped:
+                connection._stream.close()
+                return
+            if connection._open(self._process_request, self._process_response):
+                code = CloseCode.NORMAL_CLOSURE
+                try:
+                    self._handler(connection)
+                except ConnectionClosed as error:
+                    self.logger.info("connection closed: %s", error)
+                except Exception as error:
+                    self.logger.error("connection handler failed", exc_info=error)
+                    code = CloseCode.INTERNAL_ERROR
+                connection._start_closing(code, "")
+            connection.wait_closed()
+        finally:
+            connection._stream.close()
+            with self._lock:
+                self._connections.discard(connection)
+
+    def shutdown(
+        self,
+        close_connections: bool = True,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+    ) -> None:
+        """Stop accepting; close every connection with ``code`` and ``reason``; wait for handlers.
+
+        ``close_connections=False`` lets open ones go on, and waits for them.
+        """
+        with self._lock:
+            first, self._stopped = not self._stopped, True
+            connections = list(self._connections)
+        if first:
+            self._wake_writer.send(b"\0")
+            self.socket.close()
+        for connection in connections:
+            if connection.state is State.CONNECTING:
+                connection._answer(connection.respond(503, "The server is shutting down.\n"))
+            elif close_connections:
+                connection._start_closing(code, reason)
+        while True:
+            with self._lock:
+                threads = self._threads - {threading.current_thread()}
+            if not threads:
+                break
+            for thread in threads:
+                thread.join()
+        if first:
+            # serve_forever() has seen it by now, or never ran.
+            self._wake_writer.close()
+
+    def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
+        """Shut down, with the close code and reason that clients get."""
+        self.shutdown(code=code, reason=reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.shutdown()
+
+
+def serve(
+    handler: Handler,
+    host: Optional[str] = None,
+    port: Optional[int] = None,
+    *,
+    sock: Optional[socket.socket] = None,
+    ssl: Optional[ssl_module.SSLContext] = None,
+    origins: Optional[Origins] = None,
+    subprotocols: Optional[Sequence[str]] = None,
+    select_subprotocol: Optional[SelectSubprotocol] = None,
+    compression: Compression = "deflate",
+    process_request: Optional[ProcessRequest] = None,
+    process_response: Optional[ProcessResponse] = None,
+    server_header: Optional[str] = SERVER,
+    open_timeout: Optional[float] = 10,
+    ping_interval: Optional[float] = 20,
+    ping_timeout: Optional[float] = 20,
+    close_timeout: Optional[float] = 10,
+    write_timeout: Optional[float] = 60,
+    max_size: Optional[int] = 1024 * 1024,
+    max_fragments: Optional[int] = None,
+    max_queue: Limit = 16,
+    decode: bool = True,
+    logger: Optional[logging.Logger] = None,
+    create_connection: Optional[type[ServerConnection]] = None,
+    **kwargs: Any,
+) -> Server:
+    """Make a server: ``with serve(handler, host, port) as server: server.serve_forever()``.
+
+    ``handler(ws)`` runs in a thread for each connection, which is closed when it returns.
+    ``process_request(ws, request)`` may return a ``Response`` instead of the WebSocket connection
+    (``ws.respond`` makes one); ``process_response(ws, request, response)`` may change or replace
+    the answer. ``select_subprotocol(ws, offered)`` chooses one, or None. ``compression`` is
+    "deflate", None or a ``Deflate``. ``max_queue`` (messages) is a high-water mark, or a pair of
+    high and low. Timeouts are in seconds; None turns one off. Other keyword arguments go to
+    ``socket.create_server``: ``backlog``, ``reuse_port``, ``dualstack_ipv6``.
+    """
+    options = ServerOptions(
+        origins=origins,
+        subprotocols=subprotocols,
+        compression=compression,
+        server_header=server_header,
+        open_timeout=open_timeout,
+        ping_interval=ping_interval,
+        ping_timeout=ping_timeout,
+        close_timeout=close_timeout,
+        max_size=max_size,
+        max_fragments=max_fragments,
+        decode=decode,
+    )
+    water_marks(max_queue, "max_queue")
+    return Server(
+        sock or _listen(host, port, kwargs),
+        handler,
+        options,
+        ssl=ssl,
+        select_subprotocol=select_subprotocol,
+        process_request=process_request,
+        process_response=process_response,
+        max_queue=max_queue,
+        write_timeout=write_timeout,
+        logger=logger,
+        create_connection=create_connection,
+    )
+
+
+def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) -> socket.socket:
+    kwargs.setdefault("backlog", 128)
+    if kwargs.pop("unix", False):
+        path = kwargs["path"]
+        if os.path.exists(path):
+            os.unlink(path)  # left by an earlier server; a live one's clients go on
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        listener.listen(kwargs["backlog"])
+        return listener
+    if port is None:
+        raise ValueError("give a port, or sock; port 0 takes any that is free")
+    family = socket.AF_INET6 if host and ":" in host else socket.AF_INET
+    return socket.create_server((host or "", port), family=family, **kwargs)
+
+
+def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:
+    """Make a server on a Unix socket; other arguments are as for ``serve``."""
+    return serve(handler, unix=True, path=path, **kwargs)
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Optional[Credentials] = None,
+    check_credentials: Optional[Callable[[str, str], bool]] = None,
+) -> ProcessRequest:
+    """Return a ``process_request`` that asks for a user name and password (RFC 7617).
+
+    Give ``credentials``, one pair or several, or ``check_credentials(username, password)``. The
+    name is ``ws.username`` then.
+    """
+    check = credentials_checker(credentials, check_credentials)
+
+    def process_request(connection: ServerConnection, request: Request) -> Optional[Response]:
+        user = parse_authorization(request.headers)
+        if user is not None and check(*user):
+            connection.username = user[0]
+            return None
+        response = connection.respond(HTTPStatus.UNAUTHORIZED, "Invalid or missing credentials.\n")
+        response.headers["WWW-Authenticate"] = challenge(realm)
+        return response
+
+    return process_request
