@@ -670,11 +670,18 @@ class MessageReader:
         assert self.inflate is not None
         try:
             piece = self.inflate(b"".join(self._frame), limit, self._fin)
+            if not isinstance(piece, bytes):
+                raise TypeError(f"Expected bytes, got {type(piece).__name__}")
         except PayloadTooBig:
             # The limit in the call was what remained of it.
             return self._violation(events, PayloadTooBig(f"message over {self._max_size} bytes"))
         except ProtocolError as error:
             return self._violation(events, ProtocolError(error.reason, error.code))
+        except Exception as error:
+            return self._violation(
+                events,
+                ProtocolError(f"cannot inflate a message: {error!r}", CloseCode.INTERNAL_ERROR),
+            )
         self._inflated += len(piece)
         return self._add_piece(piece, events)
 

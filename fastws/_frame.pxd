@@ -35,6 +35,7 @@ cdef class MessageReader:
     cdef uint8_t _opcode
     cdef uint32_t _key
     cdef Py_ssize_t _left
+    cdef Py_ssize_t _given
     cdef uint8_t _control_length
     cdef uint8_t _control[125]
 

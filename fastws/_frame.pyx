@@ -86,6 +86,7 @@ cdef enum:
     PROTOCOL_ERROR = 1002
     INVALID_DATA = 1007
     MESSAGE_TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
 
 # Memory given to a message on the word of its header alone; beyond, it grows as the bytes arrive.
 cdef Py_ssize_t ALLOCATE_AHEAD = 1024 * 1024
@@ -443,6 +444,9 @@ cdef class MessageReader:
     def __init__(self, role, *, max_size=1024 * 1024, max_fragments=None, inflate=None, decode=True):
         if not isinstance(role, Role):
             raise TypeError(f"role must be Role.CLIENT or Role.SERVER, not {role!r}")
+        self._forget_message()
+        self._head_length = 0
+        self._in_frame = self._ended = False
         self._mask_bit = MASK_BIT if role is Role.SERVER else 0
         if max_size is None:
             self._max_size = self._max_deflated = NO_LIMIT
@@ -499,17 +503,19 @@ cdef class MessageReader:
         buffer._owner = <object> self._payload
         buffer._start = self._storage() + self._length
         buffer._length = min(self._left, self._capacity - self._length)
+        self._given = buffer._length
         return buffer
 
     def buffer_updated(self, Py_ssize_t nbytes):
         """Take the ``nbytes`` written into the last ``get_buffer``; return what they complete."""
         cdef list events = []
+        cdef Py_ssize_t given = self._given
         self.has_control = False
         self.bytes_received += nbytes if nbytes > 0 else 0
+        self._given = 0
         if self._ended:
             return events
-        if (nbytes < 0 or not self._in_frame or self._opcode >= CLOSE
-                or nbytes > min(self._left, self._capacity - self._length)):
+        if not 0 <= nbytes <= given:
             raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
         if self._take(self._storage() + self._length, nbytes, events) and self._left == 0:
             self._finish_frame(events)
@@ -520,6 +526,7 @@ cdef class MessageReader:
         cdef Py_ssize_t need, take
         self.has_control = False
         self.bytes_received += length
+        self._given = 0
         while not self._ended:
             if not self._in_frame:
                 if self._head_length == 0 and self._message_opcode == 0:
@@ -706,20 +713,20 @@ cdef class MessageReader:
         cdef bint text = self._message_opcode == TEXT and self.decode and not self._deflated
         cdef PyObject *old = self._payload
         cdef object new
-        if old != NULL and Py_REFCNT(old) == 1:
-            try:
+        try:
+            if old != NULL and Py_REFCNT(old) == 1:
                 if text:
                     PyUnicode_Resize(&self._payload, capacity)
                 else:
                     _PyBytes_Resize(&self._payload, capacity)
-            except MemoryError:
-                # The bytes are gone, so the message is: never touch it again.
-                self._ended = True
-                raise
-            self._capacity = capacity
-            return 0
-        # None yet, or a PayloadBuffer still holds it: that one keeps the old memory.
-        new = PyUnicode_New(capacity, 127) if text else PyBytes_FromStringAndSize(NULL, capacity)
+                self._capacity = capacity
+                return 0
+            # None yet, or a PayloadBuffer still holds it: that one keeps the old memory.
+            new = PyUnicode_New(capacity, 127) if text else PyBytes_FromStringAndSize(NULL, capacity)
+        except (MemoryError, OverflowError):
+            # The message cannot be kept, perhaps is gone: never touch it again.
+            self._ended = True
+            raise
         Py_INCREF(new)
         if old != NULL:
             memcpy(PyUnicode_DATA(new) if text else PyBytes_AS_STRING(new), self._storage(),
@@ -801,12 +808,17 @@ cdef class MessageReader:
         limit = None if self._max_size == NO_LIMIT else self._max_size - self._inflated_length
         try:
             piece = self.inflate(payload, limit, self._fin)
+            if piece is None:
+                raise TypeError("Expected bytes, got NoneType")
         except PayloadTooBig:
             # The limit in the call was what remained of it.
             self._violation(events, f"message over {self._max_size} bytes", MESSAGE_TOO_BIG)
             return 0
         except ProtocolError as error:
             self._violation(events, error.reason, error.code)
+            return 0
+        except Exception as error:
+            self._violation(events, f"cannot inflate a message: {error!r}", INTERNAL_ERROR)
             return 0
         self._inflated_length += len(piece)
         if self._message_opcode == TEXT and fastws_utf8_receive(

@@ -36,6 +36,9 @@ if _choice == "1" and not _built:
     )
 
 if TYPE_CHECKING or (_built and _choice != "0"):
+    # First: it knows which instruction sets can be had when FASTWS_SIMD names another.
+    from ._mask import apply_mask, apply_mask_inplace
+    from ._mask import simd as backend  # isort: split
     from ._frame import (
         MessageReader,
         Utf8Validator,
@@ -46,8 +49,6 @@ if TYPE_CHECKING or (_built and _choice != "0"):
         serialize_close,
         serialize_frame,
     )
-    from ._mask import apply_mask, apply_mask_inplace
-    from ._mask import simd as backend
 else:
     from ._fallback import (
         MessageReader,

@@ -112,12 +112,17 @@ def test_what_inflate_refuses_ends_the_connection(frame_kernel, role):
             assert seen(events) == [(bytes, b"good"), expected]
 
 
-@pytest.mark.parametrize("wrong", ["text", None, 5])
-def test_inflate_must_return_bytes(frame_kernel, role, wrong):
+@pytest.mark.parametrize("wrong", ["text", None, 5, RuntimeError("broken"), MemoryError()])
+def test_a_failing_inflate_ends_the_input_after_the_good_messages(frame_kernel, role, wrong):
+    wire = frame(BINARY, b"good", key=KEYS[role])
     for opcode in (TEXT, BINARY):
         reader = frame_kernel.MessageReader(role, inflate=Inflate(wrong))
-        with pytest.raises(TypeError):
-            reader.receive(frame(opcode, b"x", rsv=RSV1, key=KEYS[role]))
+        good, error = reader.receive(wire + frame(opcode, b"x", rsv=RSV1, key=KEYS[role]))
+        assert good == b"good"
+        assert type(error) is ProtocolError
+        assert error.code == 1011
+        assert "cannot inflate a message" in str(error)
+        assert reader.receive(wire) == []
 
 
 def test_compressed_bytes_are_limited_by_their_header_too(frame_kernel, role):

@@ -236,3 +236,14 @@ def test_close_and_control_frames_come_through_between_large_fragments(frame_ker
     for most in (7, 20_000, MIB):
         events = read_into_buffers(frame_kernel.MessageReader(role), wire, most)
         assert events == [Ping(b"1"), b"a" * 60_000 + b"b" * 60_000, Close(1000)]
+
+
+def test_bytes_without_a_buffer_given_out_are_refused(frame_kernel):
+    reader = frame_kernel.MessageReader(Role.CLIENT)
+    reader.receive(frame(BINARY, bytes(20_000), announce=100_000))
+    with pytest.raises(ValueError, match="do not fit"):
+        reader.buffer_updated(1)
+    assert reader.get_buffer() is not None
+    reader.receive(b"")
+    with pytest.raises(ValueError, match="do not fit"):
+        reader.buffer_updated(1)
