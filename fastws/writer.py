@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Optional, Union
 
 from ._kernels import is_utf8, new_masking_key, serialize_frame
@@ -21,18 +22,20 @@ __all__ = ["MessageWriter"]
 _RSV1 = 4
 
 _MIXED = "the fragments of a message must be all str or all bytes-like"
+_NOT_UTF8 = "text must be UTF-8; send these bytes without text=True"
 
 
 class MessageWriter:
     """Serialize what one side sends: masked on a client, compressed if negotiated and worth it."""
 
-    __slots__ = ("_compress", "_fragment_type", "_in_message", "extension", "role")
+    __slots__ = ("_compress", "_decoder", "_fragment_type", "_in_message", "extension", "role")
 
     def __init__(self, role: Role, extension: Optional[PerMessageDeflate] = None) -> None:
         self.role = role
         self.extension = extension
         self._in_message = False
         self._fragment_type: type = bytes
+        self._decoder: Optional[codecs.IncrementalDecoder] = None
         self._compress = False
 
     def frame(self, opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0) -> bytes:
@@ -83,7 +86,7 @@ class MessageWriter:
         if len(types) > 1:
             raise TypeError(_MIXED)
         if text and types == {bytes} and not is_utf8(b"".join(payloads)):
-            raise ValueError("text must be UTF-8; send these bytes without text=True")
+            raise ValueError(_NOT_UTF8)
         is_text = types == {str} if text is None else text
         for number, payload in enumerate(payloads, 1):
             fin = number == len(payloads)
@@ -99,22 +102,36 @@ class MessageWriter:
     ) -> bytes:
         """Return the frame of the next fragment; ``fin`` ends the message (RFC 6455 §5.4).
 
-        The first one decides whether the message is text and whether it is compressed.
+        The first one decides whether the message is text and whether it is compressed. Bytes sent
+        as text may end inside a code point, but for the last ones. After an error the fragment
+        can be sent again as it should be.
         """
         fragment_type = str if isinstance(fragment, str) else bytes
-        # Bytes may end inside a code point, so they are not checked to be text here.
         _, payload = message_payload(fragment, None)
         opcode, rsv = Opcode.CONTINUATION, 0
         if not self._in_message:
             is_text = fragment_type is str if text is None else text
             opcode = Opcode.TEXT if is_text else Opcode.BINARY
             self._fragment_type = fragment_type
+            as_text = is_text and fragment_type is bytes
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if as_text else None
             self._compress = self.extension is not None and compress is not False
             rsv = _RSV1 if self._compress else 0
         elif fragment_type is not self._fragment_type:
             raise TypeError(_MIXED)
+        if self._decoder is not None:
+            _check_text(self._decoder, payload, fin)
         if self._compress:
             assert self.extension is not None
             payload = self.extension.compress(payload, fin)
         self._in_message = not fin
         return self.frame(opcode, payload, fin=fin, rsv=rsv)
+
+
+def _check_text(decoder: codecs.IncrementalDecoder, payload: bytes, fin: bool) -> None:
+    before = decoder.getstate()
+    try:
+        decoder.decode(payload, fin)
+    except UnicodeDecodeError:
+        decoder.setstate(before)
+        raise ValueError(_NOT_UTF8) from None

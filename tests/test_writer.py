@@ -201,6 +201,24 @@ def test_fragments_can_be_sent_one_by_one_with_control_frames_between(role):
     ]
 
 
+def test_bytes_sent_as_fragments_of_text_are_checked_where_they_can_be(role):
+    protocol = Protocol(role)
+    with pytest.raises(ValueError, match="must be UTF-8"):
+        protocol.send_fragment(b"\xff", text=True)
+    protocol.send_fragment(b"\xe4\xb8", text=True)
+    for bad, fin in ((b"\xff", False), (b"\x96\xc3", True), (b"", True)):
+        with pytest.raises(ValueError, match="must be UTF-8"):
+            protocol.send_fragment(bad, fin=fin)
+    # The right one is still welcome.
+    protocol.send_fragment(b"\x96", fin=True)
+    protocol.send_message(b"\xff")
+    assert sent(protocol) == [
+        Frame(Opcode.TEXT, b"\xe4\xb8", fin=False),
+        Frame(Opcode.CONTINUATION, b"\x96"),
+        Frame(Opcode.BINARY, b"\xff"),
+    ]
+
+
 def inflated(payload):
     return zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
 
