@@ -120,18 +120,12 @@ class MessageWriter:
         elif fragment_type is not self._fragment_type:
             raise TypeError(_MIXED)
         if self._decoder is not None:
-            _check_text(self._decoder, payload, fin)
+            try:
+                self._decoder.decode(payload, fin)
+            except UnicodeDecodeError:
+                raise ValueError(_NOT_UTF8) from None
         if self._compress:
             assert self.extension is not None
             payload = self.extension.compress(payload, fin)
         self._in_message = not fin
         return self.frame(opcode, payload, fin=fin, rsv=rsv)
-
-
-def _check_text(decoder: codecs.IncrementalDecoder, payload: bytes, fin: bool) -> None:
-    before = decoder.getstate()
-    try:
-        decoder.decode(payload, fin)
-    except UnicodeDecodeError:
-        decoder.setstate(before)
-        raise ValueError(_NOT_UTF8) from None
