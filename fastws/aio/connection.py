@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import weakref
 from collections import deque
@@ -211,14 +212,23 @@ class Connection(Attributes):
             else:
                 events = reader.receive(self._buffer, nbytes)  # type: ignore[assignment]
             if reader.has_control:
-                protocol.handle_control(events, self.loop.time())
-                events = [event for event in events if isinstance(event, (str, bytes, Fragment))]
-                self._set_timer()
-            if events:
+                self._receive_control(events)
+            elif events:
                 self._deliver(events)
             self._flush()
         except Exception as error:
             self._fail(error)
+
+    def _receive_control(self, events: list[Event]) -> None:
+        # Messages first: what the application answers at once goes out before our close frame.
+        messages = [event for event in events if isinstance(event, (str, bytes, Fragment))]
+        if messages:
+            self._deliver(messages)
+        self.protocol.handle_control(events, self.loop.time())
+        if self.protocol.state is not State.OPEN:
+            # All that can still come is the end of the stream.
+            self._resume_reading()
+        self._set_timer()
 
     def _receive_handshake(self, data: memoryview) -> None:
         self._handle_handshake(self.protocol.receive_data(data, self.loop.time()))
@@ -381,7 +391,8 @@ class Connection(Attributes):
         if self.protocol.state is not State.CLOSED and transport.can_write_eof():
             # Only that direction: closing with input unread would reset the connection, and the
             # peer might never see our last words.
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # the peer has left; reading finds out
+                transport.write_eof()
         else:
             transport.close()
 
