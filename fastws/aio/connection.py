@@ -36,18 +36,18 @@ _RECEIVE_BYTES = 256 * 1024
 # Frames sent while input is processed leave together, but not more than this many bytes.
 _CORK_BYTES = 64 * 1024
 
-_receive_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, bytearray] = (
+_receive_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def _receive_buffer(loop: asyncio.AbstractEventLoop) -> bytearray:
+def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
     if hasattr(loop, "_proactor"):
         # A proactor fills the buffer while other connections are parsed.
-        return bytearray(_RECEIVE_BYTES // 4)
+        return memoryview(bytearray(_RECEIVE_BYTES // 4))
     buffer = _receive_buffers.get(loop)
     if buffer is None:
-        buffer = _receive_buffers[loop] = bytearray(_RECEIVE_BYTES)
+        buffer = _receive_buffers[loop] = memoryview(bytearray(_RECEIVE_BYTES))
     return buffer
 
 
@@ -197,7 +197,8 @@ class Connection(Attributes):
             self._direct = False
             return self._buffer
         self._direct = True
-        return buffer
+        # TLS reads record after record into slices of it, which must not be copies.
+        return memoryview(buffer)
 
     def _buffer_updated(self, nbytes: int) -> None:
         protocol = self.protocol
@@ -207,7 +208,7 @@ class Connection(Attributes):
             if self._direct:
                 events = reader.buffer_updated(nbytes)  # type: ignore[assignment]
             elif protocol.state is State.CONNECTING or protocol.refused:
-                self._receive_handshake(memoryview(self._buffer)[:nbytes])
+                self._receive_handshake(self._buffer[:nbytes])
                 return
             else:
                 events = reader.receive(self._buffer, nbytes)  # type: ignore[assignment]
