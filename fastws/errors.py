@@ -100,13 +100,13 @@ class ConnectionClosedError(ConnectionClosed):
 class InvalidURI(WebSocketException):
     """The address of the server is not a WebSocket URI (RFC 6455 §3)."""
 
-    def __init__(self, uri: str, problem: str) -> None:
-        super().__init__(uri, problem)
+    def __init__(self, uri: str, msg: str) -> None:
+        super().__init__(uri, msg)
         self.uri = uri
-        self.problem = problem
+        self.msg = msg
 
     def __str__(self) -> str:
-        return f"{self.uri} is not a WebSocket URI: {self.problem}"
+        return f"{self.uri} is not a WebSocket URI: {self.msg}"
 
 
 class InvalidHandshake(WebSocketException):
@@ -168,6 +168,8 @@ class InvalidHeaderFormat(InvalidHeader):
 
     def __init__(self, name: str, error: str, header: str, position: int) -> None:
         super().__init__(name, f"{error} at {position} in {header}")
+        # Copying and pickling call the class with these.
+        self.args = (name, error, header, position)
 
 
 class InvalidHeaderValue(InvalidHeader):
@@ -179,6 +181,7 @@ class InvalidOrigin(InvalidHeader):
 
     def __init__(self, origin: Optional[str]) -> None:
         super().__init__("Origin", origin)
+        self.args = (origin,)
 
 
 class InvalidUpgrade(InvalidHeader):
@@ -234,13 +237,13 @@ class ProxyError(InvalidHandshake):
 class InvalidProxy(ProxyError):
     """The address of the proxy is not usable."""
 
-    def __init__(self, proxy: str, problem: str) -> None:
-        super().__init__(proxy, problem)
+    def __init__(self, proxy: str, msg: str) -> None:
+        super().__init__(proxy, msg)
         self.proxy = proxy
-        self.problem = problem
+        self.msg = msg
 
     def __str__(self) -> str:
-        return f"{self.proxy} is not a usable proxy: {self.problem}"
+        return f"{self.proxy} is not a usable proxy: {self.msg}"
 
 
 class InvalidProxyMessage(ProxyError):

@@ -10,11 +10,11 @@ from .handshake import ClientHandshake, ServerHandshake
 
 if TYPE_CHECKING:
     from .deflate import PerMessageDeflate
-    from .frames import Close, Ping, Pong
+    from .frames import Close, Fragment, Ping, Pong
     from .http11 import Request, Response
 
     # What the peer's bytes mean. An exception is always the last.
-    Event = Union[str, bytes, Ping, Pong, Close, Request, Response, Exception]
+    Event = Union[str, bytes, Fragment, Ping, Pong, Close, Request, Response, Exception]
 
 __all__ = ["Opening"]
 

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from .deflate import PerMessageDeflate
+    from .frames import Fragment
     from .http11 import Request, Response
 
     Message = Union[str, bytes]
     # What the peer's bytes mean. An exception is always the last.
-    Event = Union[str, bytes, Ping, Pong, Close, Request, Response, Exception]
+    Event = Union[str, bytes, Fragment, Ping, Pong, Close, Request, Response, Exception]
 
 __all__ = ["Protocol"]
 

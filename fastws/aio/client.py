@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import traceback as traceback_module
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -13,9 +15,9 @@ from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import backoff, process_exception
 from .connection import Connection, _TransportProtocol
+from .sockets import SocketTransport, can_own_sockets
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Callable, Generator, Sequence
     from types import TracebackType
     from typing import Literal
@@ -23,8 +25,13 @@ if TYPE_CHECKING:
     from ..headers import HeadersLike
     from ..options import Compression, Limit
     from ..protocol import Event
+    from ..uri import URI
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
+
+
+# Arguments of create_connection that we know what to do with; any other needs the loop's own.
+_OWN_ARGUMENTS = {"family", "host", "path", "port", "sock", "unix"}
 
 
 class ClientConnection(Connection):
@@ -170,6 +177,10 @@ class connect:
         else:
             # After a redirect from wss, which a client must not follow, or none at all.
             kwargs.pop("ssl", None)
+        if can_own_sockets(loop) and not uri.secure and set(kwargs) <= _OWN_ARGUMENTS:
+            sock = await self._connect_socket(loop, uri, **kwargs)
+            SocketTransport(loop, sock, connection)
+            return connection
         if kwargs.pop("unix", False):
             await loop.create_unix_connection(factory, **kwargs)
             return connection
@@ -182,6 +193,39 @@ class connect:
             kwargs.setdefault("port", uri.port)
         await loop.create_connection(factory, **kwargs)
         return connection
+
+    async def _connect_socket(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        uri: URI,
+        *,
+        sock: Optional[socket.socket] = None,
+        unix: bool = False,
+        path: Optional[str] = None,
+        host: Optional[str] = None,
+        port: Optional[int] = None,
+        family: int = socket.AF_UNSPEC,
+    ) -> socket.socket:
+        if sock is not None:
+            sock.setblocking(False)
+            return sock
+        if unix:
+            if path is None:
+                raise ValueError("give a path, or sock")
+            return await _connect_to(loop, socket.AF_UNIX, 0, os.fspath(path))
+        host, port = host or uri.host, port or uri.port
+        proxy = find_proxy(uri, self._proxy)
+        if proxy is not None:
+            return await _connect_proxy(proxy, host, port)
+        errors: list[OSError] = []
+        for info in await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM):
+            try:
+                return await _connect_to(loop, info[0], info[2], info[4])
+            except OSError as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        raise OSError(f"cannot connect to {host} port {port}: {'; '.join(map(str, errors))}")
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:
         return self._open().__await__()
@@ -233,6 +277,19 @@ def unix_connect(path: Optional[str] = None, uri: Optional[str] = None, **kwargs
     if uri is None:
         uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
     return connect(uri, unix=True, path=path, **kwargs)
+
+
+async def _connect_to(
+    loop: asyncio.AbstractEventLoop, family: int, proto: int, address: Any
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM, proto)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def _connect_proxy(address: str, host: str, port: int) -> socket.socket:

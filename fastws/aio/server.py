@@ -6,6 +6,8 @@ import asyncio
 import functools
 import inspect
 import logging
+import os
+import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -18,9 +20,10 @@ from ..http11 import SERVER, Request, Response
 from ..options import ServerOptions, water_marks
 from .broadcast import broadcast
 from .connection import Connection, _TransportProtocol
+from .listening import SocketServer, open_listeners, open_unix_listener
+from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
     from types import TracebackType
 
@@ -43,6 +46,13 @@ if TYPE_CHECKING:
     SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
+
+
+# Arguments of create_server that we know what to do with; any other needs the event loop's own.
+_OWN_ARGUMENTS = {
+    "backlog", "family", "flags", "path", "reuse_address", "reuse_port", "sock", "ssl",
+    "start_serving",
+}  # fmt: skip
 
 
 class ServerConnection(Connection):
@@ -200,7 +210,7 @@ class Server:
         self._empty: Optional[asyncio.Future[None]] = None
         self._close_called = asyncio.Event()
         self._closing: Optional[asyncio.Task[None]] = None
-        self._server: asyncio.Server
+        self._server: Union[asyncio.Server, SocketServer]
 
     def _factory(self) -> asyncio.BaseProtocol:
         return _TransportProtocol(self._create_connection(self))
@@ -376,15 +386,47 @@ class serve:
     async def _start(self) -> Server:
         loop = asyncio.get_running_loop()
         server = self._make_server()
-        if self._unix:
-            server._server = await loop.create_unix_server(server._factory, **self._kwargs)
+        kwargs = self._kwargs.copy()
+        if can_own_sockets(loop) and kwargs.get("ssl") is None and set(kwargs) <= _OWN_ARGUMENTS:
+            kwargs.pop("ssl", None)
+            server._server = await self._listen(server, loop, **kwargs)
+        elif self._unix:
+            server._server = await loop.create_unix_server(server._factory, **kwargs)
         else:
             server._server = await loop.create_server(
-                server._factory, self._host, self._port, **self._kwargs
+                server._factory, self._host, self._port, **kwargs
             )
         for sock in server._server.sockets:
             server.logger.info("server listening on %s", sock.getsockname())
         return server
+
+    async def _listen(
+        self,
+        server: Server,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        sock: Optional[socket.socket] = None,
+        path: Optional[str] = None,
+        backlog: int = 100,
+        start_serving: bool = True,
+        **kwargs: Any,
+    ) -> SocketServer:
+        if sock is not None:
+            if sock.type != socket.SOCK_STREAM:
+                raise ValueError(f"sock must be a stream socket, not {sock!r}")
+            sockets = [sock]
+        elif self._unix:
+            if path is None:
+                raise ValueError("give a path, or sock")
+            sockets = [open_unix_listener(os.fspath(path))]
+        else:
+            sockets = await open_listeners(loop, self._host, self._port, **kwargs)
+        listening = SocketServer(
+            loop, sockets, lambda: server._create_connection(server), backlog, server.logger
+        )
+        if start_serving:
+            await listening.start_serving()
+        return listening
 
     def __await__(self) -> Generator[Any, None, Server]:
         return self._start().__await__()

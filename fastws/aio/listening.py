@@ -1,0 +1,176 @@
+"""Listening sockets of our own under asyncio, with the interface of ``asyncio.Server``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import socket
+import stat
+import sys
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from .sockets import Poller, SocketTransport
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .connection import Connection
+
+__all__ = ["SocketServer", "open_listeners", "open_unix_listener"]
+
+# Accepted in one turn of the loop; the rest waits until connections that are open had their turn.
+_ACCEPTS_PER_TURN = 64
+
+
+class SocketServer:
+    """Accept connections, and give each one a ``SocketTransport``."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: Sequence[socket.socket],
+        make_connection: Callable[[], Connection],
+        backlog: int,
+        logger: logging.Logger,
+    ) -> None:
+        self._loop = loop
+        self._sockets = list(sockets)
+        self._make_connection = make_connection
+        self._backlog = backlog
+        self._logger = logger
+        self._serving = False
+        self._poller: Optional[Poller] = None
+        self._paused: Optional[asyncio.TimerHandle] = None
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        return tuple(self._sockets)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def is_serving(self) -> bool:
+        return self._serving
+
+    async def start_serving(self) -> None:
+        if self._serving:
+            return
+        self._serving = True
+        for sock in self._sockets:
+            sock.setblocking(False)
+            sock.listen(self._backlog)
+        self._watch()
+
+    async def serve_forever(self) -> None:
+        await self.start_serving()
+        await self._loop.create_future()  # until cancelled
+
+    def close(self) -> None:
+        self._unwatch()
+        if self._paused is not None:
+            self._paused.cancel()
+        self._serving = False
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+    def _watch(self) -> None:
+        self._paused = None
+        self._poller = Poller.of(self._loop)
+        for sock in self._sockets:
+            self._poller.register(sock.fileno(), functools.partial(self._accept, sock))
+
+    def _unwatch(self) -> None:
+        if self._poller is not None:
+            for sock in self._sockets:
+                self._poller.unregister(sock.fileno())
+            self._poller = None
+
+    def _accept(self, listener: socket.socket, events: int) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                sock, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Out of file descriptors or memory: accepting would fail at once again.
+                self._logger.error("cannot accept connections for a second", exc_info=error)
+                self._unwatch()
+                self._paused = self._loop.call_later(1, self._watch)
+                return
+            try:
+                sock.setblocking(False)
+                assert self._poller is not None
+                SocketTransport(self._loop, sock, self._make_connection(), self._poller)
+            except Exception as error:
+                self._logger.error("cannot serve a connection", exc_info=error)
+                sock.close()
+            if self._poller is None:
+                return
+
+
+async def open_listeners(
+    loop: asyncio.AbstractEventLoop,
+    host: Union[str, Iterable[str], None],
+    port: Optional[int],
+    *,
+    family: int = socket.AF_UNSPEC,
+    flags: int = socket.AI_PASSIVE,
+    reuse_address: Optional[bool] = None,
+    reuse_port: Optional[bool] = None,
+) -> list[socket.socket]:
+    """Return sockets bound to every address of the host or hosts; None is all interfaces."""
+    hosts = [host] if host is None or isinstance(host, str) else list(host)
+    addresses: dict[Any, None] = {}
+    for name in hosts:
+        for info in await loop.getaddrinfo(
+            name or None, port, family=family, type=socket.SOCK_STREAM, flags=flags
+        ):
+            addresses[(info[0], info[2], info[4])] = None
+    listeners: list[socket.socket] = []
+    try:
+        for kind, proto, address in addresses:
+            try:
+                listener = socket.socket(kind, socket.SOCK_STREAM, proto)
+            except OSError:
+                continue  # the host knows an address family that the system does not
+            listeners.append(listener)
+            if reuse_address or (reuse_address is None and sys.platform != "win32"):
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if kind == socket.AF_INET6:
+                # Or "all interfaces" could not have a socket for IPv4 too.
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                listener.bind(address)
+            except OSError as error:
+                raise OSError(
+                    error.errno,
+                    f"cannot listen on {address[0]} port {address[1]}: {error.strerror}",
+                ) from None
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    if not listeners:
+        raise OSError(f"no address of {host!r} can be listened on")
+    return listeners
+
+
+def open_unix_listener(path: str) -> socket.socket:
+    """Return a Unix socket bound to a path, where a dead server may have left its own."""
+    if path[:1] not in ("\0", ""):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None
+    return listener
