@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..attributes import Attributes
+from ..conversion import FragmentConverter, convert, join_fragments
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
@@ -98,6 +99,7 @@ class Connection(Attributes):
         self._reading_paused = False
         self._waiter: Optional[Waiter] = None
         self._streaming = False
+        self._abandoned = False  # the rest of a message that nobody wants is still to come
 
         self._write_limit = water_marks(write_limit, "write_limit")
         self._write_timeout = write_timeout
@@ -108,6 +110,7 @@ class Connection(Attributes):
         self._corked = False
         self._cork_room = 0
         self._fragments_done: Optional[asyncio.Future[None]] = None
+        self._fragments_task: Optional[asyncio.Task[Any]] = None
         self._eof_sent = False
         self._closed: asyncio.Future[None] = self.loop.create_future()
         self._pongs: set[asyncio.Future[float]] = set()
@@ -131,28 +134,46 @@ class Connection(Attributes):
         when no more will come, ConcurrencyError while another task receives. No message is lost
         when this is cancelled.
         """
+        if self._streaming:
+            raise ConcurrencyError("a message is being received in fragments")
+        if self._abandoned:
+            await self._skip()
         item = await self._next()
         message = await self._join(item) if isinstance(item, Fragment) else item
-        return message if decode is None else _convert(message, decode)
+        return message if decode is None else convert(message, decode)
 
     async def recv_streaming(self, decode: Optional[bool] = None) -> AsyncIterator[Message]:
-        """Yield the fragments of the next message as they arrive; take all of them.
+        """Yield the fragments of the next message as they arrive.
 
-        Each is ``str`` for text, ``bytes`` for binary; ``decode`` is as in ``recv``.
+        Each is ``str`` for text, ``bytes`` for binary; ``decode`` is as in ``recv``. The rest of a
+        message that is not taken to its end is left out.
         """
         if self._streaming:
             raise ConcurrencyError("another task is receiving a message in fragments")
         self._streaming = True
         self._reader.fragments = True
+        convert = FragmentConverter(decode)
+        fin = True
         try:
-            fin = False
-            while not fin:
+            if self._abandoned:
+                await self._skip()
+            part = await self._next()
+            while isinstance(part, Fragment) and not part.fin:
+                fin = False
+                yield convert(part.data)
                 part = await self._next()
-                data, fin = (part.data, part.fin) if isinstance(part, Fragment) else (part, True)
-                yield data if decode is None else _convert(data, decode)
+            fin = True
+            yield convert(part.data if isinstance(part, Fragment) else part, final=True)
         finally:
+            self._abandoned = not fin
             self._streaming = False
             self._reader.fragments = False
+
+    async def _skip(self) -> None:
+        """Leave out the rest of a message that was received in part."""
+        while self._abandoned:
+            part = await self._next()
+            self._abandoned = isinstance(part, Fragment) and not part.fin
 
     def __aiter__(self) -> Self:
         return self
@@ -182,14 +203,16 @@ class Connection(Attributes):
 
     async def _join(self, first: Fragment) -> Message:
         """Put a message together that began to arrive in fragments."""
-        parts = [first.data]
-        fin = first.fin
-        while not fin:
-            part = await self._next()
-            assert isinstance(part, Fragment)
-            parts.append(part.data)
-            fin = part.fin
-        return "".join(parts) if isinstance(first.data, str) else b"".join(parts)  # type: ignore[arg-type]
+        parts = [first]
+        try:
+            while not parts[-1].fin:
+                part = await self._next()
+                assert isinstance(part, Fragment)
+                parts.append(part)
+        except BaseException:
+            self._messages.extendleft(reversed(parts))
+            raise
+        return join_fragments(parts)
 
     def _get_buffer(self, sizehint: int) -> Buffer:
         buffer = self._reader.get_buffer()
@@ -282,6 +305,8 @@ class Connection(Attributes):
         Raises ConnectionClosed when nothing can be sent any more.
         """
         while self._fragments_done is not None:
+            if self._fragments_task is asyncio.current_task():
+                raise ConcurrencyError("this task is sending a message in fragments")
             await asyncio.shield(self._fragments_done)
         if isinstance(message, (str, bytes)):
             self.protocol.send_message(message, text=text, compress=compress)
@@ -304,6 +329,7 @@ class Connection(Attributes):
         self, fragments: AsyncIterable[Any], text: Optional[bool], compress: Optional[bool]
     ) -> None:
         done = self._fragments_done = self.loop.create_future()
+        self._fragments_task = asyncio.current_task()
         started = False
         try:
             held: Any = None
@@ -316,10 +342,8 @@ class Connection(Attributes):
                 held = fragment
             if held is not None:
                 self._send_fragment(held, True, text, compress)
-        except ConnectionClosed:
-            raise
         except BaseException:
-            if started:
+            if started and self.protocol.state is State.OPEN:
                 # Half a message is on the wire: it cannot be taken back, nor another one begun.
                 self.protocol.fail(
                     CloseCode.INTERNAL_ERROR, "error in a fragmented message", self.loop.time()
@@ -328,7 +352,7 @@ class Connection(Attributes):
                 self._set_timer()
             raise
         finally:
-            self._fragments_done = None
+            self._fragments_done = self._fragments_task = None
             done.set_result(None)
         if self._write_paused:
             await self._drain()
@@ -559,12 +583,6 @@ class Connection(Attributes):
             now,
         )
         self._abort()
-
-
-def _convert(message: Message, decode: bool) -> Message:
-    if decode:
-        return message if isinstance(message, str) else message.decode()
-    return message.encode() if isinstance(message, str) else message
 
 
 async def _aiter(fragments: Iterable[Any]) -> AsyncIterator[Any]:
