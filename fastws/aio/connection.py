@@ -10,11 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..attributes import Attributes
-from ..conversion import FragmentConverter, convert, join_fragments
+from ..conversion import convert, join_fragments
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
 from ..prepared import PreparedMessage, is_fragments
+from .fragments import FragmentStream
 from .waiter import Waiter
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ class Connection(Attributes):
         self._high, self._low = water_marks(max_queue, "max_queue")
         self._reading_paused = False
         self._waiter: Optional[Waiter] = None
-        self._streaming = False
-        self._abandoned = False  # the rest of a message that nobody wants is still to come
+        self._stream: Optional[FragmentStream] = None  # of a message that is not complete
 
         self._write_limit = water_marks(write_limit, "write_limit")
         self._write_timeout = write_timeout
@@ -134,46 +134,27 @@ class Connection(Attributes):
         when no more will come, ConcurrencyError while another task receives. No message is lost
         when this is cancelled.
         """
-        if self._streaming:
-            raise ConcurrencyError("a message is being received in fragments")
-        if self._abandoned:
-            await self._skip()
+        if self._stream is not None:
+            await self._skip_rest()
         item = await self._next()
         message = await self._join(item) if isinstance(item, Fragment) else item
         return message if decode is None else convert(message, decode)
 
-    async def recv_streaming(self, decode: Optional[bool] = None) -> AsyncIterator[Message]:
-        """Yield the fragments of the next message as they arrive.
+    def recv_streaming(self, decode: Optional[bool] = None) -> AsyncIterator[Message]:
+        """Return an iterator over the fragments of the next message, as they arrive.
 
-        Each is ``str`` for text, ``bytes`` for binary; ``decode`` is as in ``recv``. The rest of a
-        message that is not taken to its end is left out.
+        Each is ``str`` for text, ``bytes`` for binary; ``decode`` is as in ``recv``. If it is not
+        taken to its end, the next receive leaves out the rest of the message.
         """
-        if self._streaming:
-            raise ConcurrencyError("another task is receiving a message in fragments")
-        self._streaming = True
-        self._reader.fragments = True
-        convert = FragmentConverter(decode)
-        fin = True
-        try:
-            if self._abandoned:
-                await self._skip()
-            part = await self._next()
-            while isinstance(part, Fragment) and not part.fin:
-                fin = False
-                yield convert(part.data)
-                part = await self._next()
-            fin = True
-            yield convert(part.data if isinstance(part, Fragment) else part, final=True)
-        finally:
-            self._abandoned = not fin
-            self._streaming = False
-            self._reader.fragments = False
+        return FragmentStream(self, decode)
 
-    async def _skip(self) -> None:
+    async def _skip_rest(self) -> None:
         """Leave out the rest of a message that was received in part."""
-        while self._abandoned:
+        while self._stream is not None:
             part = await self._next()
-            self._abandoned = isinstance(part, Fragment) and not part.fin
+            if not isinstance(part, Fragment) or part.fin:
+                self._stream = None
+                self._reader.fragments = False
 
     def __aiter__(self) -> Self:
         return self
