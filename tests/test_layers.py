@@ -15,7 +15,7 @@ LAYERS = [
     "rooms",
     "accelerate uvicorn",
     "aio sync",
-    "options proxy reconnect attributes",
+    "options proxy reconnect attributes conversion",
     "protocol",
     "opening writer keepalive",
     "prepared",
