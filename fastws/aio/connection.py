@@ -99,7 +99,7 @@ class Connection(Attributes):
         self._high, self._low = water_marks(max_queue, "max_queue")
         self._reading_paused = False
         self._waiter: Optional[Waiter] = None
-        self._stream: Optional[FragmentStream] = None  # of a message that is not complete
+        self._incoming: Optional[FragmentStream] = None  # of a message that is not complete
 
         self._write_limit = water_marks(write_limit, "write_limit")
         self._write_timeout = write_timeout
@@ -134,7 +134,7 @@ class Connection(Attributes):
         when no more will come, ConcurrencyError while another task receives. No message is lost
         when this is cancelled.
         """
-        if self._stream is not None:
+        if self._incoming is not None:
             await self._skip_rest()
         item = await self._next()
         message = await self._join(item) if isinstance(item, Fragment) else item
@@ -150,10 +150,10 @@ class Connection(Attributes):
 
     async def _skip_rest(self) -> None:
         """Leave out the rest of a message that was received in part."""
-        while self._stream is not None:
+        while self._incoming is not None:
             part = await self._next()
             if not isinstance(part, Fragment) or part.fin:
-                self._stream = None
+                self._incoming = None
                 self._reader.fragments = False
 
     def __aiter__(self) -> Self:

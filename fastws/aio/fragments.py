@@ -33,16 +33,16 @@ class FragmentStream:
             raise StopAsyncIteration
         if not self._begun:
             await connection._skip_rest()
-        elif connection._stream is not self:
+        elif connection._incoming is not self:
             raise ConcurrencyError("the rest of this message was left out by another receive")
         connection._reader.fragments = True
         try:
             part = await connection._next()
             self._begun = True
             self._ended = not isinstance(part, Fragment) or part.fin
-            connection._stream = None if self._ended else self
+            connection._incoming = None if self._ended else self
         finally:
-            connection._reader.fragments = connection._stream is not None
+            connection._reader.fragments = connection._incoming is not None
         data = part.data if isinstance(part, Fragment) else part
         return self._convert(data, final=self._ended)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -9,10 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..attributes import Attributes
+from ..conversion import convert, join_fragments
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
 from ..prepared import PreparedMessage, is_fragments
+from .fragments import FragmentStream
 from .stream import open_stream
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ _RECEIVE_BYTES = 64 * 1024
 
 # The longest time any wait goes on without a look at the deadlines.
 _LOOK_SECONDS = 20.0
+
+
+_TWO_RECEIVERS = "another thread is receiving from this connection"
 
 
 class _Thread(threading.local):
@@ -69,6 +75,7 @@ class Connection(Attributes):
         self.logger = logger or logging.getLogger("fastws")
         self._stream = open_stream(sock)
         self._reader = protocol.reader
+        self._incoming: Optional[FragmentStream] = None  # of a message that is not complete
         self._messages: deque[Union[Message, Fragment]] = deque()
         self._high, self._low = water_marks(max_queue, "max_queue")
         self._write_timeout = write_timeout
@@ -105,33 +112,42 @@ class Connection(Attributes):
         false ``bytes`` in either case. Raises TimeoutError, ConnectionClosed when no more will
         come, ConcurrencyError while another thread receives. A time-out loses no message.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         if not self._recv_lock.acquire(blocking=False):
-            raise ConcurrencyError("another thread is receiving from this connection")
+            raise ConcurrencyError(_TWO_RECEIVERS)
         try:
-            deadline = None if timeout is None else time.monotonic() + timeout
+            if self._incoming is not None:
+                self._skip_rest(deadline)
             item = self._next(deadline)
             message = self._join(item, deadline) if isinstance(item, Fragment) else item
         finally:
             self._recv_lock.release()
-        return message if decode is None else _convert(message, decode)
+        return message if decode is None else convert(message, decode)
 
     def recv_streaming(self, decode: Optional[bool] = None) -> Iterator[Message]:
-        """Yield the fragments of the next message as they arrive; take all of them.
+        """Return an iterator over the fragments of the next message, as they arrive.
 
-        Each is ``str`` for text, ``bytes`` for binary; ``decode`` is as in ``recv``.
+        Each is ``str`` for text, ``bytes`` for binary; ``decode`` is as in ``recv``. If it is not
+        taken to its end, the next receive leaves out the rest of the message.
         """
+        return FragmentStream(self, decode)
+
+    @contextlib.contextmanager
+    def _receiving(self) -> Iterator[None]:
         if not self._recv_lock.acquire(blocking=False):
-            raise ConcurrencyError("another thread is receiving from this connection")
-        self._reader.fragments = True
+            raise ConcurrencyError(_TWO_RECEIVERS)
         try:
-            fin = False
-            while not fin:
-                part = self._next(None)
-                data, fin = (part.data, part.fin) if isinstance(part, Fragment) else (part, True)
-                yield data if decode is None else _convert(data, decode)
+            yield
         finally:
-            self._reader.fragments = False
             self._recv_lock.release()
+
+    def _skip_rest(self, deadline: Optional[float]) -> None:
+        """Leave out the rest of a message that was received in part."""
+        while self._incoming is not None:
+            part = self._next(deadline)
+            if not isinstance(part, Fragment) or part.fin:
+                self._incoming = None
+                self._reader.fragments = False
 
     def __iter__(self) -> Iterator[Message]:
         try:
@@ -159,11 +175,10 @@ class Connection(Attributes):
                 part = self._next(deadline)
                 assert isinstance(part, Fragment)
                 parts.append(part)
-        except TimeoutError:
+        except BaseException:
             self._messages.extendleft(reversed(parts))
             raise
-        data = [part.data for part in parts]
-        return "".join(data) if isinstance(first.data, str) else b"".join(data)  # type: ignore[arg-type]
+        return join_fragments(parts)
 
     def _read_until(self, ready: Callable[[], bool], deadline: Optional[float]) -> None:
         """Read and process until something is so; raise TimeoutError past the deadline."""
@@ -289,10 +304,8 @@ class Connection(Attributes):
                 held = fragment
             if held is not None:
                 self._send_fragment(held, True, text, compress)
-        except ConnectionClosed:
-            raise
         except BaseException:
-            if started:
+            if started and self.protocol.state is State.OPEN:
                 # Half a message is on the wire: it cannot be taken back, nor another one begun.
                 self._fail(CloseCode.INTERNAL_ERROR, "error in a fragmented message")
             raise
@@ -355,11 +368,16 @@ class Connection(Attributes):
                 self._write_failed = True
                 self._stream.abort()
                 return
+            except BaseException:  # interrupted, perhaps in the middle of a frame
+                self._write_failed = True
+                self._stream.abort()
+                raise
             finally:
                 self._write_lock.release()
             # Frames queued since then by a thread that saw the lock taken are ours to write.
-            if not protocol.queued_bytes and (self._eof_sent or not protocol.eof_to_send):
-                return
+            with self._state_lock:
+                if not protocol.queued_bytes and (self._eof_sent or not protocol.eof_to_send):
+                    return
 
     def _write(self, data: bytes) -> None:
         sent = self._stream.send(data)
@@ -458,9 +476,3 @@ class Connection(Attributes):
         traceback: Optional[TracebackType],
     ) -> None:
         self.close(CloseCode.NORMAL_CLOSURE if exc_type is None else CloseCode.INTERNAL_ERROR)
-
-
-def _convert(message: Message, decode: bool) -> Message:
-    if decode:
-        return message if isinstance(message, str) else message.decode()
-    return message.encode() if isinstance(message, str) else message
