@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl as ssl_module
 import time
@@ -163,7 +164,7 @@ class reconnect:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 sock.settimeout(_left(deadline))
-                sock.connect(kwargs["path"])
+                sock.connect(os.fspath(kwargs["path"]))
             except BaseException:
                 sock.close()
                 raise
@@ -223,9 +224,9 @@ def connect(uri: str, **kwargs: Any) -> ClientConnection:
 
     ``sock`` is a socket to use; for wss, ``ssl`` is an SSLContext and ``server_hostname`` the name
     to check. ``proxy`` is an address, True for what the environment says, or None.
-    ``compression`` is "deflate", None or a ``Deflate``. ``max_queue`` (messages) is a high-water mark, or a pair of
-    high and low. Timeouts are in seconds; None turns one off. ``reconnect`` lists all arguments;
-    those it does not know go to ``socket.create_connection``.
+    ``compression`` is "deflate", None or a ``Deflate``. ``max_queue`` (messages) is a high-water
+    mark, or a pair of high and low. Timeouts are in seconds; None turns one off. ``reconnect``
+    lists all arguments; those it does not know go to ``socket.create_connection``.
 
     Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake or TimeoutError.
     """

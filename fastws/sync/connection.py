@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..attributes import Attributes
 from ..conversion import convert, join_fragments
-from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
+from ..errors import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
 from ..prepared import PreparedMessage, is_fragments
@@ -325,18 +325,23 @@ class Connection(Attributes):
             self.wait_closed(self.protocol.close_timeout)
             raise self.protocol.close_exc
 
-    def ping(self, data: Union[str, Buffer, None] = None) -> threading.Event:
-        """Send a ping; return an event that its pong, or the end of the connection, sets.
+    def ping(
+        self, data: Union[str, Buffer, None] = None, *, ack_on_close: bool = False
+    ) -> threading.Event:
+        """Send a ping; return an event that its pong sets, with ``ack_on_close`` the end does too.
 
         Some thread must be receiving for the pong to be seen. ``data`` is at most 125 bytes, random
         by default. Raises ConnectionClosed when nothing can be sent any more, ConcurrencyError
         while a ping with the same data waits for its pong.
         """
         answered = threading.Event()
+
+        def on_pong(latency: float) -> None:
+            if ack_on_close or not self._eof_read:
+                answered.set()
+
         with self._state_lock:
-            self.protocol.send_ping(
-                data, now=time.monotonic(), on_pong=lambda latency: answered.set()
-            )
+            self.protocol.send_ping(data, now=time.monotonic(), on_pong=on_pong)
         self._flush()
         return answered
 

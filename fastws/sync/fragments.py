@@ -17,7 +17,7 @@ __all__ = ["FragmentStream"]
 
 
 class FragmentStream:
-    """What ``recv_streaming`` returns; no generator, which would hold a lock until it is collected."""
+    """What ``recv_streaming`` returns; no generator, which would hold a lock for too long."""
 
     def __init__(self, connection: Connection, decode: Optional[bool]) -> None:
         self._connection = connection

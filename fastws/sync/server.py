@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
 import socket
 import ssl as ssl_module
+import stat
 import threading
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from .._kernels import serialize_close
 from ..auth import challenge, credentials_checker, parse_authorization
 from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
@@ -129,10 +132,15 @@ class Server:
         self._max_queue = max_queue
         self._write_timeout = write_timeout
         self._create_connection = create_connection or ServerConnection
-        self._lock = threading.Lock()
+        # A signal handler may shut the server down while its thread is in here.
+        self._lock = threading.RLock()
+        self._opening: set[socket.socket] = set()
         self._connections: set[ServerConnection] = set()
         self._threads: set[threading.Thread] = set()
         self._stopped = False
+        self._acceptor: Optional[threading.Thread] = None  # who is in serve_forever()
+        self._idle = threading.Event()  # nobody is
+        self._idle.set()
         self._wake_reader, self._wake_writer = socket.socketpair()
         listener.setblocking(False)
 
@@ -148,13 +156,32 @@ class Server:
 
     def serve_forever(self) -> None:
         """Accept connections until ``shutdown`` is called, in another thread or by a signal."""
-        with self._wake_reader, selectors.DefaultSelector() as selector:
-            selector.register(self.socket, selectors.EVENT_READ)
-            selector.register(self._wake_reader, selectors.EVENT_READ)
-            while not self._stopped:
-                for key, _ in selector.select():
-                    if key.fileobj is self.socket:
-                        self._accept()
+        with self._lock:
+            if self._stopped:
+                return
+            self._acceptor = threading.current_thread()
+            self._idle.clear()
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.socket, selectors.EVENT_READ)
+                selector.register(self._wake_reader, selectors.EVENT_READ)
+                while not self._stopped:
+                    for key, _ in selector.select():
+                        if key.fileobj is self.socket:
+                            self._accept()
+        except (OSError, ValueError):
+            if not self._stopped:  # shutdown() closed the socket
+                raise
+        finally:
+            with self._lock:
+                self._acceptor = None
+                if self._stopped:
+                    self._close_wakers()
+            self._idle.set()
+
+    def _close_wakers(self) -> None:
+        self._wake_reader.close()
+        self._wake_writer.close()
 
     def _accept(self) -> None:
         try:
@@ -168,9 +195,13 @@ class Server:
             time.sleep(1)  # out of file descriptors, most likely: some may be closed by then
             return
         thread = threading.Thread(target=self._run, args=(sock,), name="fastws connection")
-        with self._lock:
-            self._threads.add(thread)
-        thread.start()
+        try:
+            with self._lock:
+                thread.start()
+                self._threads.add(thread)
+        except RuntimeError as error:
+            self.logger.error("cannot start a thread for a connection", exc_info=error)
+            sock.close()
 
     def _run(self, sock: socket.socket) -> None:
         """Serve one connection, in its own thread."""
@@ -185,14 +216,44 @@ class Server:
                 self._threads.discard(threading.current_thread())
 
     def _open(self, sock: socket.socket) -> Optional[ServerConnection]:
-        sock.settimeout(self._options.open_timeout)
+        if self._ssl is not None:
+            tls = self._open_tls(sock, self._ssl)
+            if tls is None:
+                return None
+            sock = tls
         try:
-            if self._ssl is not None:
-                sock = self._ssl.wrap_socket(sock, server_side=True)
-        except OSError as error:
+            return self._make_connection(sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _open_tls(
+        self, sock: socket.socket, context: ssl_module.SSLContext
+    ) -> Optional[ssl_module.SSLSocket]:
+        try:
+            with self._lock:
+                tls = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                self._opening.add(tls)
+                stopped = self._stopped
+        except OSError as error:  # gone again
             self.logger.info("TLS handshake failed: %s", error)
             sock.close()
             return None
+        try:
+            tls.settimeout(0.001 if stopped else self._options.open_timeout)
+            tls.do_handshake()
+        except BaseException as error:
+            tls.close()
+            if not isinstance(error, (OSError, ValueError)):
+                raise
+            self.logger.info("TLS handshake failed: %s", error)
+            return None
+        finally:
+            with self._lock:
+                self._opening.discard(tls)
+        return tls
+
+    def _make_connection(self, sock: socket.socket) -> ServerConnection:
         holder: list[ServerConnection] = []
         select = self._select_subprotocol
         protocol = self._options.protocol(
@@ -242,12 +303,19 @@ class Server:
 
         ``close_connections=False`` lets open ones go on, and waits for them.
         """
+        serialize_close(code, reason)  # a wrong argument is an error before anything is done
         with self._lock:
             first, self._stopped = not self._stopped, True
             connections = list(self._connections)
-        if first:
-            self._wake_writer.send(b"\0")
-            self.socket.close()
+            if first:
+                self._wake_writer.send(b"\0")
+                self.socket.close()
+                if self._acceptor is None:
+                    self._close_wakers()
+            for sock in self._opening:
+                # Wakes the thread that waits in the TLS handshake.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for connection in connections:
             if connection.state is State.CONNECTING:
                 connection._answer(connection.respond(503, "The server is shutting down.\n"))
@@ -260,9 +328,8 @@ class Server:
                 break
             for thread in threads:
                 thread.join()
-        if first:
-            # serve_forever() has seen it by now, or never ran.
-            self._wake_writer.close()
+        if self._acceptor is not threading.current_thread():
+            self._idle.wait()
 
     def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
         """Shut down, with the close code and reason that clients get."""
@@ -349,12 +416,17 @@ def serve(
 def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) -> socket.socket:
     kwargs.setdefault("backlog", 128)
     if kwargs.pop("unix", False):
-        path = kwargs["path"]
-        if os.path.exists(path):
-            os.unlink(path)  # left by an earlier server; a live one's clients go on
+        path = os.fspath(kwargs["path"])
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                os.unlink(path)  # left by an earlier server; a live one's clients go on
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(path)
-        listener.listen(kwargs["backlog"])
+        try:
+            listener.bind(path)
+            listener.listen(kwargs["backlog"])
+        except BaseException:
+            listener.close()
+            raise
         return listener
     if port is None:
         raise ValueError("give a port, or sock; port 0 takes any that is free")

@@ -130,6 +130,11 @@ class TLSStream(Stream):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
 
+    def abort(self) -> None:
+        # Not SSLSocket.shutdown(), after which it would hand out what is still encrypted.
+        with contextlib.suppress(OSError):
+            super(ssl.SSLSocket, self.sock).shutdown(socket.SHUT_RDWR)  # type: ignore[misc]
+
     def send_eof(self) -> None:
         # TLS says goodbye with close_notify; the peer's own is read as the end of its stream.
         try:
