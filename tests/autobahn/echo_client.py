@@ -27,7 +27,9 @@ async def run_aio(url: str, agent: str) -> None:
             pass  # most cases end with a violation
         except Exception:
             traceback.print_exc()
-    async with aio.connect(f"{url}/updateReports?agent={agent}", open_timeout=None) as ws:
+    # Writing them takes the suite a while, in which it answers no pings.
+    report_url = f"{url}/updateReports?agent={agent}"
+    async with aio.connect(report_url, open_timeout=None, ping_interval=None) as ws:
         await ws.wait_closed()
 
 
@@ -43,7 +45,9 @@ def run_sync(url: str, agent: str) -> None:
             pass  # most cases end with a violation
         except Exception:
             traceback.print_exc()
-    with sync.connect(f"{url}/updateReports?agent={agent}", open_timeout=None) as ws:
+    # Writing them takes the suite a while, in which it answers no pings.
+    report_url = f"{url}/updateReports?agent={agent}"
+    with sync.connect(report_url, open_timeout=None, ping_interval=None) as ws:
         ws.wait_closed()
 
 

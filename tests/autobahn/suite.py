@@ -9,18 +9,23 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Run", "SuiteFailed"]
+__all__ = ["BACKENDS", "Run", "SuiteFailed", "end_all"]
 
 HERE = Path(__file__).parent
 BACKENDS = {"compiled": "1", "pure": "0"}
 START_SECONDS = 30.0
 END_SECONDS = 15.0
+
+_lock = threading.Lock()
+_ending = threading.Event()
+_running: set[subprocess.Popen[str]] = set()
 
 
 class SuiteFailed(Exception):
@@ -48,9 +53,10 @@ class Run:
             self._test_server(wstest, seconds)
         else:
             self._test_client(wstest, seconds)
-        results: dict[str, dict[str, object]] = json.loads(
-            (self.folder / "index.json").read_text()
-        )[self.agent]
+        index = self.folder / "index.json"
+        if not index.exists():
+            raise SuiteFailed("no report was written: see suite.log")
+        results: dict[str, dict[str, object]] = json.loads(index.read_text()).get(self.agent, {})
         asked = re.search(r"will run (\d+) test cases", (self.folder / "suite.log").read_text())
         if asked is None or int(asked[1]) != len(results):
             raise SuiteFailed(f"only {len(results)} cases were run: see suite.log")
@@ -61,7 +67,8 @@ class Run:
 
         A case may be OK although an exception got as far as a log.
         """
-        return (self.folder / "errors.log").read_text(errors="replace")
+        log = self.folder / "errors.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def _test_server(self, wstest: str, seconds: float) -> None:
         with self._under_test("echo_server.py", self.driver) as server:
@@ -115,35 +122,47 @@ def _process(
     stdout: IO[str] | int,
     stderr: IO[str] | int,
 ) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, text=True
-    )
-    assert process.stdin is not None
-    with process.stdin:
-        try:
-            yield process
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            _end(process)
-            if process.stdout is not None:
-                process.stdout.close()
+    with _lock:
+        if _ending.is_set():
+            raise SuiteFailed("told to end")
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+        )
+        _running.add(process)
+    try:
+        yield process
+    finally:
+        _end(process)
+        _running.discard(process)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _end(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
-    process.stdin.close()  # how our own server is told to end
-    for ask in (None, process.terminate, process.kill):
-        if ask is not None:
-            ask()
-        elif "wstest" in str(process.args):
-            continue  # it does not look at its standard input
+    process.stdin.close()  # how our own server is told to end; the suite takes no notice
+    patience = 0.0 if process.stdout is None else END_SECONDS
+    for seconds, ask in ((patience, process.terminate), (END_SECONDS, process.kill)):
         try:
-            process.wait(END_SECONDS)
+            process.wait(seconds)
             return
         except subprocess.TimeoutExpired:
-            continue
+            ask()
+    process.wait()
+
+
+def end_all() -> None:
+    """End every process that is running, and let no other start: their runs will fail."""
+    with _lock:
+        _ending.set()
+        for process in list(_running):
+            process.terminate()
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
