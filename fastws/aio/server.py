@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
 from ..auth import challenge, credentials_checker, parse_authorization
-from ..errors import ConnectionClosed
+from ..errors import ConnectionClosed, InvalidHandshake
 from ..frames import CloseCode, State
 from ..handshake import ServerHandshake
 from ..http11 import SERVER, Request, Response
@@ -97,8 +97,8 @@ class ServerConnection(Connection):
     def _handle_request(self, request: Request) -> None:
         server = self.server
         if server._process_request is None and server._process_response is None:
-            self._answer(self.protocol.accept())
-            if self.protocol.state is State.OPEN:
+            response = self._answer(self.protocol.accept())
+            if response.status_code == 101:
                 server._start(self, self._run_handler())
         else:
             # The peer may send frames on the heels of its request: let them wait in its socket.
@@ -122,31 +122,42 @@ class ServerConnection(Connection):
                 changed = await result if inspect.isawaitable(result) else result
                 response = changed or response
         except Exception as error:
-            self.logger.error("opening handshake failed", exc_info=error)
-            assert isinstance(self.protocol.handshake, ServerHandshake)
-            response = self.protocol.handshake.error_response(error)
+            response = self._error_response(error)
         if self.protocol.state is not State.CONNECTING:
             return  # it took too long, and the client has its answer, or has gone
-        self._answer(response)
+        response = self._answer(response)
         self._flush()
         self._set_timer()
         self._resume_reading()
         if response.status_code == 101:
             await self._run_handler()
 
-    def _answer(self, response: Response) -> None:
+    def _error_response(self, error: Exception) -> Response:
+        assert isinstance(self.protocol.handshake, ServerHandshake)
+        return self.protocol.handshake.error_response(error)
+
+    def _answer(self, response: Response) -> Response:
+        """Queue the answer, or another that says that this one cannot be sent; return it."""
+        try:
+            response.serialize()
+        except Exception as error:
+            response = self._error_response(error)
         events = self.protocol.send_response(response, self.loop.time())
+        error = self.protocol.handshake_exc
         if response.status_code == 101:
             self.logger.info("connection open")
             messages = [event for event in events if isinstance(event, (str, bytes))]
             if messages:
                 self._deliver(messages)
-        elif self.protocol.handshake_exc is not None:
-            self.logger.info("opening handshake failed: %s", self.protocol.handshake_exc)
+        elif isinstance(error, InvalidHandshake):
+            self.logger.info("opening handshake failed: %s", error)
+        elif error is not None:
+            self.logger.error("opening handshake failed", exc_info=error)
         else:
             self.logger.info("connection rejected (%d)", response.status_code)
         if self._eof_before_answer:
             self._handle_eof()
+        return response
 
     async def _run_handler(self) -> None:
         try:
