@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
 from ..auth import challenge, credentials_checker, parse_authorization
-from ..errors import ConnectionClosed
+from ..errors import ConnectionClosed, InvalidHandshake
 from ..frames import CloseCode, State
 from ..handshake import ServerHandshake
 from ..http11 import SERVER, Request, Response
@@ -77,12 +77,19 @@ class ServerConnection(Connection):
             if process_response is not None:
                 response = process_response(self, request, response) or response
         except Exception as error:
-            self.logger.error("opening handshake failed", exc_info=error)
-            assert isinstance(protocol.handshake, ServerHandshake)
-            response = protocol.handshake.error_response(error)
+            response = self._error_response(error)
         return self._answer(response)
 
+    def _error_response(self, error: Exception) -> Response:
+        assert isinstance(self.protocol.handshake, ServerHandshake)
+        return self.protocol.handshake.error_response(error)
+
     def _answer(self, response: Response) -> bool:
+        """Send the answer, or another that says that this one cannot be sent."""
+        try:
+            response.serialize()
+        except Exception as error:
+            response = self._error_response(error)
         with self._state_lock:
             if self.protocol.state is not State.CONNECTING:
                 return False
@@ -93,8 +100,11 @@ class ServerConnection(Connection):
         if response.status_code == 101:
             self.logger.info("connection open")
             return True
-        if self.protocol.handshake_exc is not None:
-            self.logger.info("opening handshake failed: %s", self.protocol.handshake_exc)
+        error = self.protocol.handshake_exc
+        if isinstance(error, InvalidHandshake):
+            self.logger.info("opening handshake failed: %s", error)
+        elif error is not None:
+            self.logger.error("opening handshake failed", exc_info=error)
         else:
             self.logger.info("connection rejected (%d)", response.status_code)
         return False
