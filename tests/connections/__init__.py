@@ -1,0 +1,1 @@
+"""Servers and clients over real sockets: the same scenarios for asyncio and blocking code."""
