@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "fastws"
 # itself, fastws/__init__.py, only gathers names and may import anything.
 LAYERS = [
     "__main__",
+    "cli",
     "bench",
     "rooms",
     "accelerate uvicorn",
@@ -32,7 +33,7 @@ LAYER = {module: i for i, line in enumerate(LAYERS) for module in line.split()}
 
 KERNELS = {"_mask", "_frame", "_fallback"}
 WORLD = {"socket", "ssl", "select", "selectors", "asyncio", "threading", "time"}
-MEETS_THE_WORLD = {"aio", "sync", "__main__", "bench", "rooms"}
+MEETS_THE_WORLD = {"aio", "sync", "__main__", "cli", "bench", "rooms"}
 GUESTS = {"accelerate", "uvicorn"}  # they live in other people's servers
 VAGUE = {"utils", "util", "helpers", "common", "types", "models", "misc", "base"}
 

@@ -1,0 +1,80 @@
+"""What ``python -m fastws`` does with its arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from .arguments import parse
+from .errors import CommandError, Interrupted
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["bench"]:
+        from ..bench.__main__ import main as bench  # imports every peer it finds
+
+        return bench(arguments[1:])
+    options = parse(arguments)
+    try:
+        if options.command == "serve":
+            from .serve import serve
+
+            return _run(serve, options, options.loop)
+        from .connect import connect
+
+        return _run(connect, options, "asyncio")
+    except CommandError as error:
+        print(f"fastws {options.command}: {error}", file=sys.stderr)
+        return 1
+    except (Interrupted, KeyboardInterrupt):
+        return INTERRUPTED
+
+
+def _run(
+    command: Callable[[Namespace], Coroutine[Any, Any, int]], options: Namespace, loop_name: str
+) -> int:
+    """Run a command on a new event loop; SIGINT and SIGTERM cancel it.
+
+    Unlike ``asyncio.run``, it does not wait for a thread that reads from a terminal.
+    """
+    loop = _new_event_loop(loop_name)
+    task = loop.create_task(command(options))
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(signum, task.cancel)
+    try:
+        return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        return INTERRUPTED
+    finally:
+        left = asyncio.all_tasks(loop)
+        for other in left:
+            other.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.close()
+
+
+def _new_event_loop(name: str) -> asyncio.AbstractEventLoop:
+    if name == "asyncio":
+        return asyncio.new_event_loop()
+    try:
+        import uvloop
+    except ImportError:
+        raise CommandError("uvloop is not installed: pip install uvloop") from None
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
