@@ -22,7 +22,7 @@ _SHOWN_BODY = 120
 def why_not_connected(error: Exception, options: Namespace) -> str:
     """Return what went wrong between these options and an open connection."""
     if isinstance(error, InvalidURI):
-        return _invalid_uri(error, options.uri)
+        return _invalid_uri(error)
     where = parse_uri(options.uri).host_header
     if isinstance(error, InvalidStatus):
         return _refused(error)
@@ -45,12 +45,12 @@ def why_not_connected(error: Exception, options: Namespace) -> str:
     return str(error)
 
 
-def _invalid_uri(error: InvalidURI, uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
+def _invalid_uri(error: InvalidURI) -> str:
+    scheme, separator, rest = error.uri.partition("://")
     right = {"http": "ws", "https": "wss"}.get(scheme.lower()) if separator else "ws"
     if right is None or (not separator and scheme.startswith(("ws:", "wss:"))):
         return str(error)
-    return f"{error}; did you mean {right}://{rest if separator else uri}?"
+    return f"{error}; did you mean {right}://{rest if separator else error.uri}?"
 
 
 def _refused(error: InvalidStatus) -> str:

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import ssl
+import sys
 from typing import TYPE_CHECKING
 
 from .. import __version__, backend
@@ -57,6 +58,8 @@ async def serve(options: Namespace) -> int:
     try:
         await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
+        if sys.stdout.isatty():
+            print()  # terminals show Ctrl-C as ^C
         # The first signal asks; a second one would cancel this too.
         server.close(reason="the server was stopped")
         await server.wait_closed()
