@@ -426,7 +426,10 @@ class Connection(Attributes):
         return self._unwritten() + self.protocol.queued_bytes
 
     def _unwritten(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        try:
+            return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        except AttributeError:  # asyncio's TLS transport when it is closed
+            return 0
 
     # ------------------------------------------------------------------------------- closing
 
@@ -480,8 +483,9 @@ class Connection(Attributes):
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         high, low = self._write_limit
-        limits = (1 << 62, None) if high == float("inf") else (int(high), int(low))
-        self._transport.set_write_buffer_limits(*limits)  # type: ignore[union-attr]
+        # uvloop counts in a C int.
+        most = 2**31 - 1
+        self._transport.set_write_buffer_limits(int(min(high, most)), int(min(low, most)))  # type: ignore[union-attr]
         self._set_timer()
 
     def _eof_received(self) -> Optional[bool]:
