@@ -404,6 +404,10 @@ class Connection(Attributes):
 
     def _pause_writing(self) -> None:
         self._write_paused = True
+        self._watch_writing()
+
+    def _watch_writing(self) -> None:
+        """Give up if what waits to be written does not get less for too long."""
         if self._write_timeout is not None:
             self._write_deadline = self.loop.time() + self._write_timeout
             self._write_left = self._unwritten()
@@ -500,6 +504,8 @@ class Connection(Attributes):
             events = protocol.receive_eof(self.loop.time())
             if events:
                 self._handle_handshake(events)
+            if self._unwritten():
+                self._watch_writing()
         except Exception as error:
             self.logger.error("error in a WebSocket connection", exc_info=error)
 
