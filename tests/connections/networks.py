@@ -208,6 +208,17 @@ class Network:
             await client.close()
 
     @contextlib.asynccontextmanager
+    async def dial_paused(self):
+        """A client that opens a connection, and then reads nothing until told to."""
+        async with self.raw(handshake=False) as client:
+            sock = client.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            await client.handshake()
+            client.pause()
+            yield client
+            client.abort()
+
+    @contextlib.asynccontextmanager
     async def listen(self, handler):
         """A server that is no WebSocket server: ``handler(raw)`` speaks for it."""
         tasks = set()

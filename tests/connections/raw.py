@@ -127,6 +127,13 @@ class RawClient:
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(self.writer.wait_closed(), 5)
 
+    def pause(self):
+        """Stop reading, so that the peer cannot write for long."""
+        self.writer.transport.pause_reading()
+
+    def resume(self):
+        self.writer.transport.resume_reading()
+
     def abort(self):
         """Reset the connection."""
         self.writer.transport.abort()

@@ -265,10 +265,14 @@ async def test_sending_after_the_peer_has_gone_raises(network):
     async with network.listen(rude):
         ws = await network.open(close_timeout=0.5)
         with pytest.raises(ConnectionClosed):
-            for _ in range(10_000):
-                await ws.send(b"x" * 1000)
+            await send_forever(ws)
         await ws.close()
         assert ws.state is State.CLOSED
+
+
+async def send_forever(ws):
+    for _ in range(10_000):
+        await ws.send(b"x" * 1000)
 
 
 async def test_ping_after_the_end_raises(network):

@@ -19,6 +19,11 @@ async def echo(ws):
         await ws.send(message)
 
 
+async def receive_all(ws, messages):
+    async for message in ws:
+        messages.append(message)
+
+
 async def test_text_and_binary_come_back_as_they_were(network):
     async with network.serve(echo), network.connect() as ws:
         for message in ["", "a", "Grüße, 世界 🎉", b"", b"\x00\xff", bytearray(b"array")]:
@@ -235,8 +240,7 @@ async def test_iteration_raises_for_any_other_end(network):
     async with network.serve(handler), network.connect() as ws:
         got = []
         with pytest.raises(ConnectionClosedError) as caught:
-            async for message in ws:
-                got.append(message)
+            await receive_all(ws, got)
         assert got == ["last"]
         assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4000, "odd")
 
@@ -255,8 +259,7 @@ async def test_messages_before_a_violation_are_delivered(network):
 
     async def handler(ws):
         with pytest.raises(ConnectionClosedError) as caught:
-            async for message in ws:
-                got.append(message)
+            await receive_all(ws, got)
         assert caught.value.sent.code == 1002
 
     async with network.serve(handler), network.raw() as raw:
