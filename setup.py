@@ -51,10 +51,20 @@ def extensions():
             extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
         )
 
+    def hot(name):
+        # Plain Python, compiled under another name, so both forms can be imported.
+        return Extension(f"fastws.aio._{name}", [f"fastws/aio/{name}.py"])
+
     return cythonize(
-        [kernel("_mask", "cpu", "mask"), kernel("_frame", "cpu", "mask", "utf8")],
+        [
+            kernel("_mask", "cpu", "mask"),
+            kernel("_frame", "cpu", "mask", "utf8"),
+            *map(hot, ("waiter", "channel", "sockets")),
+        ],
         build_dir="build",  # every .c in the tree is hand-written
-        compiler_directives={"language_level": 3},
+        force=True,  # Cython does not see that a .pxd of another name has changed
+        # The .pxd files say what is a C type; annotations say what a type checker wants to know.
+        compiler_directives={"language_level": 3, "annotation_typing": False, "binding": True},
     )
 
 

@@ -329,6 +329,15 @@ def new_masking_key() -> bytes:
             _pool.extend(random[i : i + 4] for i in range(0, _POOL_BYTES, 4))
 
 
+def serialize_message(message: Union[str, Buffer], masked: bool) -> bytes:
+    """Return a whole message as one frame, with a new key if it is to be masked.
+
+    A str is text and a buffer is binary.
+    """
+    opcode = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
+    return serialize_frame(opcode, message, masking_key=new_masking_key() if masked else None)
+
+
 # --------------------------------------------------------------------------------- close frames
 
 

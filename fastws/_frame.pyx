@@ -360,6 +360,26 @@ def new_masking_key():
     return key
 
 
+def serialize_message(message, bint masked):
+    """Return a whole message as one frame, with a new key if it is to be masked.
+
+    A str is text and a buffer is binary.
+    """
+    cdef bytes key
+    cdef const uint8_t *key_bytes = NULL
+    if masked:
+        key = new_masking_key()
+        key_bytes = <const uint8_t *> PyBytes_AS_STRING(key)
+    if PyBytes_CheckExact(message):
+        return _serialize(BINARY, True, 0, <const uint8_t *> PyBytes_AS_STRING(message),
+                          PyBytes_GET_SIZE(message), key_bytes)
+    if isinstance(message, str) and PyUnicode_IS_ASCII(message):
+        return _serialize(TEXT, True, 0, <const uint8_t *> PyUnicode_DATA(message),
+                          PyUnicode_GET_LENGTH(message), key_bytes)
+    return serialize_frame(TEXT if isinstance(message, str) else BINARY, message,
+                           masking_key=key if masked else None)
+
+
 # ------------------------------------------------------------------------------------ close frames
 
 cdef bint _may_be_sent(int code) noexcept:

@@ -12,12 +12,14 @@ __all__ = [
     "apply_mask",
     "apply_mask_inplace",
     "backend",
+    "compiled",
     "is_utf8",
     "new_masking_key",
     "parse_close",
     "parse_header",
     "serialize_close",
     "serialize_frame",
+    "serialize_message",
 ]
 
 _choice = os.environ.get("FASTWS_EXTENSIONS", "")
@@ -35,7 +37,10 @@ if _choice == "1" and not _built:
         "compiler and reinstall with FASTWS_EXTENSIONS=1 to see why, or unset it to run pure Python"
     )
 
-if TYPE_CHECKING or (_built and _choice != "0"):
+# Other modules that exist in both forms follow this.
+compiled = _built and _choice != "0"
+
+if TYPE_CHECKING or compiled:
     # First: it knows which instruction sets can be had when FASTWS_SIMD names another.
     from ._mask import apply_mask, apply_mask_inplace
     from ._mask import simd as backend  # isort: split
@@ -48,6 +53,7 @@ if TYPE_CHECKING or (_built and _choice != "0"):
         parse_header,
         serialize_close,
         serialize_frame,
+        serialize_message,
     )
 else:
     from ._fallback import (
@@ -61,5 +67,6 @@ else:
         parse_header,
         serialize_close,
         serialize_frame,
+        serialize_message,
     )
     from ._fallback import simd as backend

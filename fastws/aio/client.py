@@ -15,7 +15,8 @@ from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import backoff, process_exception
 from .connection import Connection, _TransportProtocol
-from .sockets import SocketTransport, can_own_sockets
+from .hot import SocketTransport
+from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Sequence
@@ -39,7 +40,7 @@ class ClientConnection(Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._opened: asyncio.Future[None] = self.loop.create_future()
+        self._answered: asyncio.Future[None] = self.loop.create_future()
 
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         super()._connection_made(transport)
@@ -48,11 +49,13 @@ class ClientConnection(Connection):
 
     def _handle_handshake(self, events: list[Event]) -> None:
         protocol = self.protocol
-        if not self._opened.done():
+        if not self._answered.done():
             if protocol.handshake_exc is not None:
-                self._opened.set_exception(protocol.handshake_exc)
+                self._answered.set_exception(protocol.handshake_exc)
             elif protocol.state is not State.CONNECTING:
-                self._opened.set_result(None)
+                self._answered.set_result(None)
+        if protocol.state is State.OPEN:
+            self._open_channel()
         messages = [event for event in events if isinstance(event, (str, bytes))]
         if messages:
             self._deliver(messages)
@@ -149,7 +152,7 @@ class connect:
         while True:
             connection = await self._open_tcp(options)
             try:
-                await connection._opened
+                await connection._answered
                 connection.logger.info("connection open")
                 return connection
             except asyncio.CancelledError:

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..attributes import Attributes
 from ..conversion import convert, join_fragments
-from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
+from ..errors import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
 from ..prepared import PreparedMessage, is_fragments
 from .fragments import FragmentStream
-from .waiter import Waiter
+from .hot import Channel, Waiter, suspend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -34,9 +33,6 @@ __all__ = ["Connection"]
 
 # What one read can bring. It is parsed before the next read begins, so connections share it.
 _RECEIVE_BYTES = 256 * 1024
-
-# Frames sent while input is processed leave together, but not more than this many bytes.
-_CORK_BYTES = 64 * 1024
 
 _receive_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
     weakref.WeakKeyDictionary()
@@ -66,7 +62,7 @@ class _TransportProtocol(asyncio.BufferedProtocol):
         self.resume_writing = connection._resume_writing  # type: ignore[method-assign]
 
 
-class Connection(Attributes):
+class Connection(Channel, Attributes):
     """A WebSocket connection: ``send``, ``recv``, ``ping``, ``close``, and ``async for``.
 
     Iteration ends when the connection is closed with 1000, 1001 or no code, and raises
@@ -83,37 +79,25 @@ class Connection(Attributes):
         write_timeout: Optional[float] = 60,
         logger: Optional[logging.Logger] = None,
     ) -> None:
-        self.protocol = protocol
-        self.loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        high, low = water_marks(max_queue, "max_queue")
+        super().__init__(protocol, loop, _receive_buffer(loop), high, low, Waiter(loop))
         self.logger: Union[logging.Logger, logging.LoggerAdapter[Any]]
         self.logger = logger or logging.getLogger("fastws")
         self.skipped_messages = 0  # broadcasts that were not queued here, for want of room
-        self._reader = protocol.reader
-        self._buffer = _receive_buffer(self.loop)
-        self._direct = False
-        self._transport: Optional[asyncio.Transport] = None
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at: Optional[float] = None
 
-        self._messages: deque[Union[Message, Fragment]] = deque()
-        self._high, self._low = water_marks(max_queue, "max_queue")
-        self._reading_paused = False
-        self._waiter: Optional[Waiter] = None
-        self._incoming: Optional[FragmentStream] = None  # of a message that is not complete
-
         self._write_limit = water_marks(write_limit, "write_limit")
         self._write_timeout = write_timeout
-        self._write_paused = False
         self._write_deadline: Optional[float] = None
         self._write_left = 0
         self._drain_waiters: list[asyncio.Future[None]] = []
-        self._corked = False
-        self._cork_room = 0
         self._fragments_done: Optional[asyncio.Future[None]] = None
         self._fragments_task: Optional[asyncio.Task[Any]] = None
         self._eof_sent = False
         self._closed: asyncio.Future[None] = self.loop.create_future()
-        self._pongs: set[asyncio.Future[float]] = set()
+        self._pong_waiters: set[asyncio.Future[float]] = set()
 
     # --------------------------------------------------------------------------------- facts
 
@@ -136,7 +120,10 @@ class Connection(Attributes):
         """
         if self._incoming is not None:
             await self._skip_rest()
-        item = await self._next()
+        item = self._take()
+        while item is None:
+            await suspend(self._wait())
+            item = self._take()
         message = await self._join(item) if isinstance(item, Fragment) else item
         return message if decode is None else convert(message, decode)
 
@@ -160,27 +147,25 @@ class Connection(Attributes):
         return self
 
     async def __anext__(self) -> Message:
-        try:
-            return await self.recv()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration from None
+        # Like recv(), in one coroutine: this is the way of nearly all messages.
+        if self._incoming is not None:
+            await self._skip_rest()
+        item = self._take()
+        while item is None:
+            try:
+                waiter = self._wait()
+            except ConnectionClosedOK:
+                raise StopAsyncIteration from None
+            await suspend(waiter)
+            item = self._take()
+        return await self._join(item) if isinstance(item, Fragment) else item
 
     async def _next(self) -> Union[Message, Fragment]:
-        messages = self._messages
-        while not messages:
-            if self._waiter is not None:
-                raise ConcurrencyError("another task is receiving from this connection")
-            if self.protocol.state is State.CLOSED:
-                raise self.protocol.close_exc
-            self._waiter = Waiter(self.loop)
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message = messages.popleft()
-        if self._reading_paused and len(messages) <= self._low:
-            self._resume_reading()
-        return message
+        item = self._take()
+        while item is None:
+            await suspend(self._wait())
+            item = self._take()
+        return item
 
     async def _join(self, first: Fragment) -> Message:
         """Put a message together that began to arrive in fragments."""
@@ -191,38 +176,9 @@ class Connection(Attributes):
                 assert isinstance(part, Fragment)
                 parts.append(part)
         except BaseException:
-            self._messages.extendleft(reversed(parts))
+            self._put_back(parts)
             raise
         return join_fragments(parts)
-
-    def _get_buffer(self, sizehint: int) -> Buffer:
-        buffer = self._reader.get_buffer()
-        if buffer is None:
-            self._direct = False
-            return self._buffer
-        self._direct = True
-        # TLS reads record after record into slices of it, which must not be copies.
-        return memoryview(buffer)
-
-    def _buffer_updated(self, nbytes: int) -> None:
-        protocol = self.protocol
-        reader = self._reader
-        events: list[Event]
-        try:
-            if self._direct:
-                events = reader.buffer_updated(nbytes)  # type: ignore[assignment]
-            elif protocol.state is State.CONNECTING or protocol.refused:
-                self._receive_handshake(self._buffer[:nbytes])
-                return
-            else:
-                events = reader.receive(self._buffer, nbytes)  # type: ignore[assignment]
-            if reader.has_control:
-                self._receive_control(events)
-            elif events:
-                self._deliver(events)
-            self._flush()
-        except Exception as error:
-            self._fail(error)
 
     def _receive_control(self, events: list[Event]) -> None:
         # Messages first: what the application answers at once goes out before our close frame.
@@ -234,31 +190,22 @@ class Connection(Attributes):
             # All that can still come is the end of the stream.
             self._resume_reading()
         self._set_timer()
+        self._flush()
 
-    def _receive_handshake(self, data: memoryview) -> None:
-        self._handle_handshake(self.protocol.receive_data(data, self.loop.time()))
+    def _receive_handshake(self, nbytes: int) -> None:
+        self._handle_handshake(self.protocol.receive_data(self._buffer[:nbytes], self.loop.time()))
+        self._flush()
 
     def _handle_handshake(self, events: list[Event]) -> None:
         raise NotImplementedError
 
-    def _deliver(self, events: list[Any]) -> None:
-        """Give messages to whoever waits; cork what is sent meanwhile."""
-        messages = self._messages
-        messages.extend(events)
-        if self._waiter is not None:
-            self._corked = True
-            self._cork_room = _CORK_BYTES
-            try:
-                self._waiter.wake()
-            finally:
-                self._corked = False
-        if len(messages) > self._high:
-            if self.protocol.state is State.OPEN:
-                self._pause_reading()
-            else:
-                # We asked to close, so nobody may be left to take these.
-                while len(messages) > self._high:
-                    messages.pop()
+    def _limit_queue(self) -> None:
+        if self.protocol.state is State.OPEN:
+            self._pause_reading()
+        else:
+            # We asked to close, so nobody may be left to take these.
+            while self._waiting() > self._high:
+                self._messages.pop()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:
@@ -285,13 +232,19 @@ class Connection(Attributes):
         ``write_limit`` bytes wait to be written. ``compress`` overrides the negotiated threshold.
         Raises ConnectionClosed when nothing can be sent any more.
         """
+        if text is None and compress is None:
+            sent = self._send_now(message)
+            if sent == 1:
+                return
+            if sent == 2:
+                await self._drain()
+                return
         while self._fragments_done is not None:
             if self._fragments_task is asyncio.current_task():
                 raise ConcurrencyError("this task is sending a message in fragments")
             await asyncio.shield(self._fragments_done)
         if isinstance(message, (str, bytes)):
             self.protocol.send_message(message, text=text, compress=compress)
-            self._cork_room -= len(message)
         elif hasattr(message, "__aiter__"):
             await self._send_fragments(message, text, compress)  # type: ignore[arg-type]
             return
@@ -300,9 +253,7 @@ class Connection(Attributes):
             return
         else:
             self.protocol.send_message(message, text=text, compress=compress)
-            self._cork_room = 0
-        if not self._corked or self._cork_room <= 0:
-            self._flush()
+        self._flush()
         if self._write_paused:
             await self._drain()
 
@@ -310,6 +261,7 @@ class Connection(Attributes):
         self, fragments: AsyncIterable[Any], text: Optional[bool], compress: Optional[bool]
     ) -> None:
         done = self._fragments_done = self.loop.create_future()
+        self._in_fragments = True
         self._fragments_task = asyncio.current_task()
         started = False
         try:
@@ -334,6 +286,7 @@ class Connection(Attributes):
             raise
         finally:
             self._fragments_done = self._fragments_task = None
+            self._in_fragments = False
             done.set_result(None)
         if self._write_paused:
             await self._drain()
@@ -366,12 +319,12 @@ class Connection(Attributes):
         waiter.add_done_callback(_retrieve_exception)
 
         def on_pong(latency: float) -> None:
-            self._pongs.discard(waiter)
+            self._pong_waiters.discard(waiter)
             if not waiter.done():
                 waiter.set_result(latency)
 
         self.protocol.send_ping(data, now=self.loop.time(), on_pong=on_pong)
-        self._pongs.add(waiter)
+        self._pong_waiters.add(waiter)
         self._flush()
         return waiter
 
@@ -382,13 +335,15 @@ class Connection(Attributes):
 
     def _flush(self) -> None:
         """Write what the protocol has to send, unless enough waits to be written already."""
+        protocol = self.protocol
+        if protocol.state is not State.OPEN:
+            self._can_send = False
+        if protocol.eof_to_send:
+            # Nothing more is taken: `Protocol` knows better than `MessageReader` alone.
+            self._opened = False
+        self._flush_messages()
         transport = self._transport
-        if self._write_paused or transport is None:
-            return
-        frames = self.protocol.data_to_send()
-        if frames:
-            transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        if self.protocol.eof_to_send and not self._eof_sent and not self._write_paused:
+        if protocol.eof_to_send and not (self._eof_sent or self._write_paused or transport is None):
             self._send_eof(transport)
 
     def _send_eof(self, transport: asyncio.Transport) -> None:
@@ -500,6 +455,7 @@ class Connection(Attributes):
         protocol = self.protocol
         if protocol.state is State.CLOSED:
             return
+        self._can_send = False
         try:
             events = protocol.receive_eof(self.loop.time())
             if events:
@@ -518,12 +474,11 @@ class Connection(Attributes):
         if not self._closed.done():
             self._closed.set_result(None)
         self._wake_senders()
-        for pong in self._pongs:
+        for pong in self._pong_waiters:
             if not pong.done():
                 pong.set_exception(self.protocol.close_exc)
-        self._pongs.clear()
-        if self._waiter is not None:
-            self._waiter.wake()
+        self._pong_waiters.clear()
+        self._waiter.wake()
 
     # ---------------------------------------------------------------------------------- time
 

@@ -11,7 +11,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .sockets import Poller, SocketTransport
+from .hot import Poller, SocketTransport
 
 if TYPE_CHECKING:
     import logging

@@ -145,6 +145,7 @@ class ServerConnection(Connection):
         events = self.protocol.send_response(response, self.loop.time())
         error = self.protocol.handshake_exc
         if response.status_code == 101:
+            self._open_channel()
             self.logger.info("connection open")
             messages = [event for event in events if isinstance(event, (str, bytes))]
             if messages:

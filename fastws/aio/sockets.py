@@ -17,19 +17,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .connection import Connection
+    from .channel import Channel
 
 __all__ = ["Poller", "SocketTransport", "can_own_sockets"]
 
 # One connection's share of a turn: with more than this waiting, the others come first.
 _READS_PER_TURN = 4
 
+# How often a turn looks for more connections that are ready.
+_ROUNDS_PER_TURN = 4
+
 _READ = 1
 _WRITE = 4
 
 
 def can_own_sockets(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this loop tells when a file descriptor is ready, and there is something like epoll."""
+    """Whether this loop tells when a descriptor is ready, and the system has epoll or so."""
     return not hasattr(loop, "_proactor") and (
         hasattr(select, "epoll") or hasattr(select, "kqueue")
     )
@@ -113,31 +116,34 @@ class Poller:
 
     def _serve_ready(self) -> None:
         ready = self._ready
-        for fd, events in self._poll.poll(0):
-            # One that is ready may have closed another that was.
-            callback = ready.get(fd)
-            if callback is not None:
-                callback(events)
+        for _ in range(_ROUNDS_PER_TURN):
+            batch = self._poll.poll(0)
+            for fd, events in batch:
+                # One that is ready may have closed another that was.
+                callback = ready.get(fd)
+                if callback is not None:
+                    callback(events)
+            # While some were served others became ready, most likely: asking costs less than a turn
+            # of the loop. What else the loop has to do waits for a few rounds at most.
+            if not batch or not ready:
+                return
 
 
-class SocketTransport(asyncio.Transport):
-    """The transport of one connection over a plain non-blocking socket."""
+class SocketTransport:
+    """A transport, as asyncio's, of one connection over a plain non-blocking socket."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
-        connection: Connection,
+        connection: Channel,
         poller: Optional[Poller] = None,
     ) -> None:
-        super().__init__()
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
         self._connection = connection
         self._poller = poller
-        self._get_buffer = connection._get_buffer
-        self._buffer_updated = connection._buffer_updated
         self._recv_into = sock.recv_into
         self._send = sock.send
         self._backlog: deque[Union[bytes, memoryview]] = deque()
@@ -159,6 +165,7 @@ class SocketTransport(asyncio.Transport):
             loop.add_reader(self._fd, self._read_ready)
         else:
             poller.register(self._fd, self._on_ready)
+        connection._foreign = False
         connection._connection_made(self)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -177,7 +184,7 @@ class SocketTransport(asyncio.Transport):
 
     def _read_ready(self) -> None:
         for _ in range(_READS_PER_TURN):
-            buffer = self._get_buffer(-1)
+            buffer: Any = self._connection._get_buffer(-1)
             try:
                 nbytes = self._recv_into(buffer)
             except BlockingIOError:
@@ -191,8 +198,8 @@ class SocketTransport(asyncio.Transport):
                 elif not self._closing:
                     self.pause_reading()
                 return
-            full = nbytes == len(buffer)  # type: ignore[arg-type]
-            self._buffer_updated(nbytes)
+            full = nbytes == len(buffer)
+            self._connection._buffer_updated(nbytes)
             if not full or not self._events & _READ:
                 return
 
@@ -333,5 +340,7 @@ class SocketTransport(asyncio.Transport):
         self._backlog.clear()
         self._backlog_bytes = 0
         self._sock.close()
+        # Nothing can be sent from here on; whoever tries without ever waiting must hear of it.
+        self._connection._handle_eof()
         # Not at once: whoever is on the stack must not find the connection gone under its feet.
         self._loop.call_soon(self._connection._connection_lost, error)

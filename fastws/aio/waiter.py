@@ -3,60 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import current_task
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from contextvars import Context
 
 __all__ = ["Waiter"]
 
 
 class Waiter:
-    """A future without a result, for one waiting task as a rule.
+    """A future without a result that is used again and again, by one waiting task at a time.
 
     ``wake`` runs the task's next step at once instead of in the loop's next iteration, except where
     another task is running, which must not be interrupted.
     """
 
-    # asyncio takes an object with this attribute for a future; a task sets it when it waits.
-    _asyncio_future_blocking = False
-
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._done = False
-        self._cancel_message: Any = None
+        # asyncio takes an object with this attribute for a future; a task sets it when it waits.
+        self._asyncio_future_blocking = False
+        self.waiting = False
+        self._done = True
         self._cancelled = False
-        self._callbacks: list[tuple[Callable[[Waiter], object], Optional[Context]]] = []
+        self._cancel_message: Any = None
+        self._callback: Optional[Callable[[Waiter], object]] = None
+        self._context: Optional[Context] = None
+        self._more: Optional[list[tuple[Callable[[Waiter], object], Optional[Context]]]] = None
 
-    def __await__(self) -> Generator[Waiter, None, None]:
-        if not self._done:
-            self._asyncio_future_blocking = True
-            yield self
-        self.result()
-
-    __iter__ = __await__
+    def begin(self) -> bool:
+        """Start a wait, next yield this to the task; False if another one waits."""
+        # A task that was given up before it could call back does not count.
+        if self.waiting and (self._done or self._callback is not None):
+            return False
+        self.waiting = True
+        self._done = False
+        self._cancelled = False
+        self._asyncio_future_blocking = True
+        return True
 
     def wake(self) -> None:
         """Resume whoever waits."""
         if self._done:
             return
         self._done = True
-        if asyncio.current_task(self._loop) is not None:
+        if self._more is not None or current_task(self._loop) is not None:
             self._schedule_callbacks()
             return
-        callbacks = self._callbacks
-        self._callbacks = []
-        for callback, context in callbacks:
-            if context is None:
-                callback(self)
-            else:
-                context.run(callback, self)
+        callback = self._callback
+        if callback is None:
+            return
+        self._callback = None
+        if self._context is None:
+            callback(self)
+        else:
+            self._context.run(callback, self)
 
     def _schedule_callbacks(self) -> None:
-        for callback, context in self._callbacks:
+        if self._callback is not None:
+            self._loop.call_soon(self._callback, self, context=self._context)
+            self._callback = None
+        for callback, context in self._more or ():
             self._loop.call_soon(callback, self, context=context)
-        self._callbacks = []
+        self._more = None
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
@@ -76,6 +86,8 @@ class Waiter:
         return True
 
     def result(self) -> None:
+        # The task asks for this when it goes on: that ends the wait.
+        self.waiting = False
         if self._cancelled:
             if self._cancel_message is None:
                 raise asyncio.CancelledError
@@ -91,11 +103,21 @@ class Waiter:
     ) -> None:
         if self._done:
             self._loop.call_soon(callback, self, context=context)
+        elif self._callback is None:
+            self._callback = callback
+            self._context = context
         else:
-            self._callbacks.append((callback, context))
+            if self._more is None:
+                self._more = []
+            self._more.append((callback, context))
 
     def remove_done_callback(self, callback: Callable[[Waiter], object]) -> int:
-        kept = [pair for pair in self._callbacks if pair[0] != callback]
-        removed = len(self._callbacks) - len(kept)
-        self._callbacks = kept
+        removed = 0
+        if self._callback is not None and self._callback == callback:
+            self._callback = None
+            removed = 1
+        if self._more is not None:
+            kept = [pair for pair in self._more if pair[0] != callback]
+            removed += len(self._more) - len(kept)
+            self._more = kept
         return removed

@@ -1,0 +1,43 @@
+# What channel.py is compiled with.
+
+from fastws._frame cimport MessageReader
+from fastws.aio._waiter cimport Waiter as CWaiter
+
+
+cdef class Channel:
+    cdef public object protocol
+    cdef public object loop
+    cdef public MessageReader _reader
+    cdef public object _buffer
+    cdef public bint _direct
+    cdef public object _transport
+    cdef public bint _foreign
+    cdef public bint _opened
+    cdef public bint _can_send
+    cdef public object _incoming
+    cdef public list _messages
+    cdef public Py_ssize_t _taken
+    cdef public double _high
+    cdef public double _low
+    cdef public bint _reading_paused
+    cdef public CWaiter _waiter
+    cdef public bint _write_paused
+    cdef public bint _corked
+    cdef public Py_ssize_t _cork_room
+    cdef bint _masked
+    cdef long long _threshold
+    cdef bint _compresses
+    cdef public bint _in_fragments
+    cdef list _out
+    cdef list _urgent
+    cdef object _pongs
+    cdef list _handshake_out
+
+    cpdef _get_buffer(self, Py_ssize_t sizehint)
+    cpdef _buffer_updated(self, Py_ssize_t nbytes)
+    cpdef _take(self)
+    cpdef _wait(self)
+    cpdef Py_ssize_t _waiting(self)
+    cpdef _deliver(self, list events)
+    cpdef int _send_now(self, message) except -1
+    cpdef _flush_messages(self)

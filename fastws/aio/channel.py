@@ -1,0 +1,229 @@
+"""The part of a connection that every message passes: bytes to messages, messages to bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from .._kernels import serialize_message
+from ..errors import ConcurrencyError
+from ..frames import Role, State
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from typing_extensions import Buffer
+
+    from ..frames import Fragment
+    from ..protocol import Protocol
+    from .waiter import Waiter
+
+    Item = Union[str, bytes, Fragment]
+
+__all__ = ["Channel"]
+
+# Frames sent while input is processed leave together, but not more than this many bytes.
+_CORK_BYTES = 64 * 1024
+
+_CLOSED = State.CLOSED
+
+
+class Channel:
+    """What ``Connection`` does for each message; anything rarer is in ``Connection`` itself."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        loop: asyncio.AbstractEventLoop,
+        buffer: memoryview,
+        high: float,
+        low: float,
+        waiter: Waiter,
+    ) -> None:
+        self.protocol = protocol
+        self.loop = loop
+        self._reader = protocol.reader
+        self._buffer = buffer
+        self._direct = False
+        self._transport: Optional[asyncio.Transport] = None
+        self._foreign = True
+        self._opened = False
+        self._can_send = False
+        self._incoming: Any = None  # what receives a message in fragments that is not complete
+        self._messages: list[Any] = []
+        self._taken = 0
+        self._high = high
+        self._low = low
+        self._reading_paused = False
+        self._waiter = waiter
+        self._write_paused = False
+        self._corked = False
+        self._cork_room = 0
+        self._masked = protocol.role is Role.CLIENT
+        self._threshold = 0  # messages of so many bytes need more than the short way
+        self._compresses = False
+        self._in_fragments = False
+        # The protocol's own queues, which never become other lists.
+        self._out = protocol._out
+        self._urgent = protocol._urgent
+        self._pongs = protocol._pongs
+        self._handshake_out = protocol._handshake_out
+
+    def _open_channel(self) -> None:
+        """Take the short ways from here on: the opening handshake is done."""
+        extension = self.protocol.extension
+        self._opened = self._can_send = True
+        self._compresses = extension is not None
+        self._threshold = 1 << 62 if extension is None else extension.threshold
+
+    # ----------------------------------------------------------------------------- receiving
+
+    def _take(self) -> Optional[Item]:
+        """Return the next message that has arrived, or None."""
+        messages = self._messages
+        taken = self._taken
+        if taken >= len(messages):
+            return None
+        message: Item = messages[taken]
+        messages[taken] = None
+        taken += 1
+        self._taken = taken
+        if self._reading_paused and len(messages) - taken <= self._low:
+            self._resume_reading()
+        return message
+
+    def _wait(self) -> Waiter:
+        """Return what to wait for when there is no message."""
+        # Whatever arrived last is taken: closing is the only other thing to hear of.
+        if not self._can_send and self.protocol.state is _CLOSED:
+            raise self.protocol.close_exc
+        if not self._waiter.begin():
+            raise ConcurrencyError("another task is receiving from this connection")
+        return self._waiter
+
+    def _put_back(self, items: list[Any]) -> None:
+        """Undo ``_take`` for these, the last ones taken."""
+        self._messages[: self._taken] = items
+        self._taken = 0
+
+    def _waiting(self) -> int:
+        """How many messages wait to be taken."""
+        return len(self._messages) - self._taken
+
+    def _get_buffer(self, sizehint: int) -> Buffer:
+        buffer = self._reader.get_buffer()
+        if buffer is None:
+            self._direct = False
+            return self._buffer
+        self._direct = True
+        # TLS reads record after record into slices of it, which must not be copies.
+        return memoryview(buffer)
+
+    def _buffer_updated(self, nbytes: int) -> None:
+        try:
+            if not self._opened:
+                self._receive_handshake(nbytes)
+                return
+            reader = self._reader
+            if self._direct:
+                events: Any = reader.buffer_updated(nbytes)
+            else:
+                events = reader.receive(self._buffer, nbytes)
+            if reader.has_control:
+                self._receive_control(events)
+            elif events:
+                self._deliver(events)
+            self._flush_messages()
+        except Exception as error:
+            self._fail(error)
+
+    def _deliver(self, events: list[Any]) -> None:
+        """Give messages to whoever waits; cork what is sent meanwhile."""
+        if self._taken == len(self._messages):
+            self._messages = events
+        else:
+            self._messages = self._messages[self._taken :] + events
+        self._taken = 0
+        if self._waiter.waiting:
+            self._corked = True
+            self._cork_room = _CORK_BYTES
+            try:
+                self._waiter.wake()
+            finally:
+                self._corked = False
+        if len(self._messages) - self._taken > self._high:
+            self._limit_queue()
+
+    # ------------------------------------------------------------------------------- sending
+
+    def _send_now(self, message: Any) -> int:
+        """Send a plain message the short way; 0 if it cannot go that way, 2 to wait after it."""
+        kind = type(message)
+        if (
+            not self._can_send
+            or (kind is not bytes and kind is not str)
+            or len(message) >= self._threshold
+            # The threshold counts bytes.
+            or (self._compresses and kind is str and not message.isascii())
+            or self._in_fragments
+        ):
+            return 0
+        frame = serialize_message(message, self._masked)
+        self._out.append(frame)
+        if self._corked:
+            self._cork_room -= len(frame)
+            if self._cork_room > 0:
+                return 1
+        self._flush_messages()
+        return 2 if self._write_paused else 1
+
+    def _flush_messages(self) -> None:
+        """Write what waits to be written, unless enough is on its way already."""
+        if self._write_paused or self._transport is None:
+            return
+        out = self._out
+        if self._handshake_out or self._urgent or self._pongs:
+            frames = self.protocol.data_to_send()
+        elif out:
+            frames = out[:]
+            out.clear()
+        else:
+            return
+        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        # A transport of the event loop tells of a failed write only in its next turn.
+        if self._foreign and self._transport.is_closing():
+            self._handle_eof()
+
+    # What a connection adds.
+
+    def _receive_handshake(self, nbytes: int) -> None:
+        raise NotImplementedError
+
+    def _receive_control(self, events: list[Any]) -> None:
+        raise NotImplementedError
+
+    def _limit_queue(self) -> None:
+        raise NotImplementedError
+
+    def _resume_reading(self) -> None:
+        raise NotImplementedError
+
+    def _fail(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def _connection_made(self, transport: Any) -> None:
+        raise NotImplementedError
+
+    def _eof_received(self) -> Optional[bool]:
+        raise NotImplementedError
+
+    def _handle_eof(self) -> None:
+        raise NotImplementedError
+
+    def _connection_lost(self, exc: Optional[Exception]) -> None:
+        raise NotImplementedError
+
+    def _pause_writing(self) -> None:
+        raise NotImplementedError
+
+    def _resume_writing(self) -> None:
+        raise NotImplementedError
