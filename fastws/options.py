@@ -13,8 +13,8 @@ from .protocol import Protocol
 from .uri import parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Literal
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Literal
 
     from .handshake import Origins
     from .headers import HeadersLike
@@ -198,10 +198,11 @@ class ClientOptions(_Options):
         """Return the protocol of a new connection."""
         return self._protocol(Role.CLIENT, self._handshake(), now)
 
-    def redirect(self, error: Exception) -> bool:
+    def redirect(self, error: Exception, given: Mapping[str, Any]) -> bool:
         """Turn to where the server's answer in ``error`` points; False if that is nowhere.
 
-        Credentials do not follow to another origin.
+        Credentials do not follow to another origin. ``given`` says where to connect to instead of
+        the address; ValueError if that cannot be the place the redirect means.
         """
         if not isinstance(error, InvalidStatus):
             return False
@@ -212,6 +213,12 @@ class ClientOptions(_Options):
         self._redirects += 1
         if self._redirects > _MAX_REDIRECTS:
             raise SecurityError(f"more than {_MAX_REDIRECTS} redirects; the last one was to {uri}")
+        if given.get("sock") is not None:
+            raise ValueError(f"cannot follow a redirect to {uri} with the socket that was given")
+        if uri.origin != self.uri.origin and any(map(given.get, ("unix", "host", "port"))):
+            raise ValueError(
+                f"cannot follow a redirect to {uri} with the path, host or port that was given"
+            )
         self._additional_headers = handshake.additional_headers_for(uri)
         self.uri = uri
         return True

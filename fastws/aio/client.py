@@ -160,7 +160,7 @@ class connect:
                 raise
             except Exception as error:
                 connection._abort()
-                if not options.redirect(error):
+                if not options.redirect(error, self._kwargs):
                     raise
 
     async def _open_tcp(self, options: ClientOptions) -> ClientConnection:
@@ -226,7 +226,7 @@ class connect:
                 return await _connect_to(loop, info[0], info[2], info[4])
             except OSError as error:
                 errors.append(error)
-        if len(errors) == 1:
+        if len({type(error) for error in errors}) == 1:
             raise errors[0]
         raise OSError(f"cannot connect to {host} port {port}: {'; '.join(map(str, errors))}")
 
@@ -243,7 +243,7 @@ class connect:
         exc_value: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        await self._connection.close()
+        await self._connection.__aexit__(exc_type, exc_value, traceback)
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
         delays: Optional[Generator[float, None, None]] = None

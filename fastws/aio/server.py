@@ -84,6 +84,9 @@ class ServerConnection(Connection):
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         super()._connection_made(transport)
         self.server._connections.add(self)
+        if self.server._closing is not None:
+            # It was still in its TLS handshake when the server stopped accepting.
+            self._refuse()
 
     def _handle_handshake(self, events: list[Event]) -> None:
         for event in events:
@@ -159,6 +162,12 @@ class ServerConnection(Connection):
         if self._eof_before_answer:
             self._handle_eof()
         return response
+
+    def _refuse(self) -> None:
+        """Say that the server is closing, to a client that waits for its answer."""
+        self._answer(self.respond(503, "The server is shutting down.\n"))
+        self._flush()
+        self._set_timer()
 
     async def _run_handler(self) -> None:
         try:
@@ -261,9 +270,10 @@ class Server:
         await self._server.start_serving()
 
     async def serve_forever(self) -> None:
-        """Accept connections until cancelled, then close."""
+        """Accept connections until ``close`` is called; close when this is cancelled."""
         try:
-            await self._server.serve_forever()
+            await self.start_serving()
+            await self._close_called.wait()
         finally:
             self.close()
             await self.wait_closed()
@@ -291,9 +301,7 @@ class Server:
         await asyncio.sleep(0)
         for connection in list(self._connections):
             if connection.state is State.CONNECTING:
-                connection._answer(connection.respond(503, "The server is shutting down.\n"))
-                connection._flush()
-                connection._set_timer()
+                connection._refuse()
             elif close_connections:
                 connection._start_closing(code, reason)
         if self._connections:
@@ -379,6 +387,8 @@ class serve:
         self._host = host
         self._port = port
         self._unix = kwargs.pop("unix", False)
+        if kwargs.get("ssl") is not None and open_timeout is not None:
+            kwargs.setdefault("ssl_handshake_timeout", open_timeout)
         self._kwargs = kwargs
         self._make_server = functools.partial(
             Server,
