@@ -137,7 +137,7 @@ class reconnect:
                 raise TimeoutError("timed out during the opening handshake") from None
             except Exception as error:
                 connection._stream.close()
-                if not options.redirect(error):
+                if not options.redirect(error, {**self._kwargs, "sock": self._sock}):
                     raise
             except BaseException:
                 connection._stream.close()
