@@ -146,17 +146,17 @@ class ServerConnection(Connection):
         except Exception as error:
             response = self._error_response(error)
         events = self.protocol.send_response(response, self.loop.time())
-        error = self.protocol.handshake_exc
+        cause = self.protocol.handshake_exc
         if response.status_code == 101:
             self._open_channel()
             self.logger.info("connection open")
             messages = [event for event in events if isinstance(event, (str, bytes))]
             if messages:
                 self._deliver(messages)
-        elif isinstance(error, InvalidHandshake):
-            self.logger.info("opening handshake failed: %s", error)
-        elif error is not None:
-            self.logger.error("opening handshake failed", exc_info=error)
+        elif isinstance(cause, InvalidHandshake):
+            self.logger.info("opening handshake failed: %s", cause)
+        elif cause is not None:
+            self.logger.error("opening handshake failed", exc_info=cause)
         else:
             self.logger.info("connection rejected (%d)", response.status_code)
         if self._eof_before_answer:
