@@ -100,11 +100,11 @@ class ServerConnection(Connection):
         if response.status_code == 101:
             self.logger.info("connection open")
             return True
-        error = self.protocol.handshake_exc
-        if isinstance(error, InvalidHandshake):
-            self.logger.info("opening handshake failed: %s", error)
-        elif error is not None:
-            self.logger.error("opening handshake failed", exc_info=error)
+        cause = self.protocol.handshake_exc
+        if isinstance(cause, InvalidHandshake):
+            self.logger.info("opening handshake failed: %s", cause)
+        elif cause is not None:
+            self.logger.error("opening handshake failed", exc_info=cause)
         else:
             self.logger.info("connection rejected (%d)", response.status_code)
         return False
