@@ -28,8 +28,6 @@ def available_simd() -> tuple[str, ...]:
     return (simd,)
 
 
-# ------------------------------------------------------------------------------------- masking
-
 _BIG_INTEGER_BYTES = 512
 
 
@@ -115,9 +113,6 @@ def apply_mask_inplace(buffer: Buffer, masking_key: Buffer, offset: int = 0) -> 
         view[:] = _xor(view, key[phase:] + key[:phase])
 
 
-# --------------------------------------------------------------------------------------- UTF-8
-
-
 def is_utf8(data: Buffer) -> bool:
     """Tell whether ``data``, any contiguous buffer, is valid UTF-8 as RFC 3629 defines it."""
     try:
@@ -185,8 +180,6 @@ class Utf8Validator:
                     self.position += bad - pending
         return self.valid
 
-
-# ------------------------------------------------------------------------------- frame headers
 
 _OPCODES = frozenset(Opcode)
 _MAX_CONTROL = 125
@@ -258,9 +251,6 @@ def parse_header(buffer: Buffer, offset: int = 0) -> Optional[Header]:
         raise ProtocolError(problem)
     key = bytes(head[header_length - 4 : header_length]) if head[1] & 0x80 else None
     return Header(head[0] & 0x80 != 0, head[0] >> 4 & 7, head[0] & 0x0F, key, length, header_length)
-
-
-# ---------------------------------------------------------------------------- serializing frames
 
 
 def serialize_frame(
@@ -338,9 +328,6 @@ def serialize_message(message: Union[str, Buffer], masked: bool) -> bytes:
     return serialize_frame(opcode, message, masking_key=new_masking_key() if masked else None)
 
 
-# --------------------------------------------------------------------------------- close frames
-
-
 def _may_be_sent(code: int) -> bool:
     # RFC 6455 §7.4 and the registry: 1004-1006 and 1015 are never on the wire, 1016-2999 not given.
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
@@ -388,8 +375,6 @@ def serialize_close(code: int, reason: str = "") -> bytes:
         raise ValueError(f"a close reason is at most 123 bytes of UTF-8, not {len(encoded)}")
     return int(code).to_bytes(2, "big") + encoded
 
-
-# ----------------------------------------------------------------------------------- the reader
 
 # Memory given to a payload on the word of its header alone; beyond, it grows as the bytes arrive.
 _ALLOCATE_AHEAD = 1024 * 1024

@@ -100,8 +100,6 @@ cdef Py_ssize_t RELEASE_GIL = 64 * 1024
 cdef Py_ssize_t NO_LIMIT = <Py_ssize_t> ((<size_t> -1) >> 1)
 
 
-# --------------------------------------------------------------------------------------- UTF-8
-
 cdef bint is_utf8_bytes(const unsigned char *data, size_t length) noexcept nogil:
     return _is_utf8(data, length)
 
@@ -161,8 +159,6 @@ cdef class Utf8Validator:
             PyBuffer_Release(&source)
         return self.valid
 
-
-# --------------------------------------------------------------------------------- frame headers
 
 cdef inline Py_ssize_t _header_length(uint8_t second) noexcept nogil:
     cdef Py_ssize_t length = 2 + (4 if second & MASK_BIT else 0)
@@ -245,8 +241,6 @@ def parse_header(buffer, Py_ssize_t offset=0):
     finally:
         PyBuffer_Release(&source)
 
-
-# ------------------------------------------------------------------------------ serializing frames
 
 def serialize_frame(int opcode, payload, *, bint fin=True, int rsv=0, masking_key=None):
     """Return one frame as bytes (RFC 6455 §5.2).
@@ -380,8 +374,6 @@ def serialize_message(message, bint masked):
                            masking_key=key if masked else None)
 
 
-# ------------------------------------------------------------------------------------ close frames
-
 cdef bint _may_be_sent(int code) noexcept:
     # RFC 6455 §7.4 and the registry: 1004-1006 and 1015 are never on the wire, 1016-2999 not given.
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
@@ -429,8 +421,6 @@ def serialize_close(code, str reason=""):
         raise ValueError(f"a close reason is at most 123 bytes of UTF-8, not {len(encoded)}")
     return int(code).to_bytes(2, "big") + encoded
 
-
-# ----------------------------------------------------------------------------------- the reader
 
 cdef class PayloadBuffer:
     """A writable view of the rest of a payload; it keeps the payload alive."""

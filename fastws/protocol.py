@@ -104,8 +104,6 @@ class Protocol(Opening):
         self._deadline = None
         self._keepalive.start(self._now)
 
-    # ----------------------------------------------------------------------------- receiving
-
     def receive_data(self, data: Buffer, now: Optional[float] = None) -> list[Event]:
         """Take bytes from the peer; return what they mean, in order."""
         self._tell(now)
@@ -189,8 +187,6 @@ class Protocol(Opening):
 
     def _handle_error(self, error: ProtocolError) -> None:
         self.fail(error.code, error.reason)
-
-    # ------------------------------------------------------------------------------- sending
 
     def send_message(
         self,
@@ -303,8 +299,6 @@ class Protocol(Opening):
         self._keepalive.stop()
         self._set_close_deadline()
 
-    # ---------------------------------------------------------------------------------- time
-
     @property
     def next_deadline(self) -> Optional[float]:
         """When ``handle_timeout`` is due next, or None."""
@@ -333,8 +327,6 @@ class Protocol(Opening):
         self.eof_to_send = True
         self.aborted = True
         return []
-
-    # --------------------------------------------------------------------------------- state
 
     @property
     def queued_bytes(self) -> int:

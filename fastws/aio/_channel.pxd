@@ -28,6 +28,7 @@ cdef class Channel:
     cdef long long _threshold
     cdef bint _compresses
     cdef public bint _in_fragments
+    cdef public Py_ssize_t _burst
     cdef list _out
     cdef list _urgent
     cdef object _pongs

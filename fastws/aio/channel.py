@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     Item = Union[str, bytes, Fragment]
 
-__all__ = ["Channel"]
+__all__ = ["BURST_MESSAGES", "Channel"]
+
+# After so many messages sent without a break the event loop gets a turn.
+BURST_MESSAGES = 256
 
 # Frames sent while input is processed leave together, but not more than this many bytes.
 _CORK_BYTES = 64 * 1024
@@ -62,6 +65,7 @@ class Channel:
         self._threshold = 0  # messages of so many bytes need more than the short way
         self._compresses = False
         self._in_fragments = False
+        self._burst = 0
         # The protocol's own queues, which never become other lists.
         self._out = protocol._out
         self._urgent = protocol._urgent
@@ -74,8 +78,6 @@ class Channel:
         self._opened = self._can_send = True
         self._compresses = extension is not None
         self._threshold = 1 << 62 if extension is None else extension.threshold
-
-    # ----------------------------------------------------------------------------- receiving
 
     def _take(self) -> Optional[Item]:
         """Return the next message that has arrived, or None."""
@@ -120,6 +122,7 @@ class Channel:
 
     def _buffer_updated(self, nbytes: int) -> None:
         try:
+            self._burst = 0
             if not self._opened:
                 self._receive_handshake(nbytes)
                 return
@@ -153,10 +156,11 @@ class Channel:
         if len(self._messages) - self._taken > self._high:
             self._limit_queue()
 
-    # ------------------------------------------------------------------------------- sending
-
     def _send_now(self, message: Any) -> int:
-        """Send a plain message the short way; 0 if it cannot go that way, 2 to wait after it."""
+        """Send a plain message the short way; 0 if it cannot go that way.
+
+        Else 1 when all is done, 2 to wait after it, 3 to let the event loop have a turn.
+        """
         kind = type(message)
         if (
             not self._can_send
@@ -169,12 +173,15 @@ class Channel:
             return 0
         frame = serialize_message(message, self._masked)
         self._out.append(frame)
+        self._burst += 1
         if self._corked:
             self._cork_room -= len(frame)
             if self._cork_room > 0:
                 return 1
         self._flush_messages()
-        return 2 if self._write_paused else 1
+        if self._write_paused:
+            return 2
+        return 3 if self._burst >= BURST_MESSAGES else 1
 
     def _flush_messages(self) -> None:
         """Write what waits to be written, unless enough is on its way already."""

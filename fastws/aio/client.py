@@ -14,8 +14,9 @@ from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import backoff, process_exception
-from .connection import Connection, _TransportProtocol
+from .connection import Connection
 from .hot import SocketTransport
+from .lifecycle import TransportProtocol
 from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
@@ -171,8 +172,8 @@ class connect:
             options.protocol(loop.time()), **self._connection_kwargs
         )
 
-        def factory() -> _TransportProtocol:
-            return _TransportProtocol(connection)
+        def factory() -> TransportProtocol:
+            return TransportProtocol(connection)
 
         if uri.secure:
             kwargs.setdefault("ssl", True)

@@ -171,8 +171,6 @@ class SocketTransport:
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._extra.get(name, default)
 
-    # ----------------------------------------------------------------------------- reading
-
     def _on_ready(self, events: int) -> None:
         if events & ~_WRITE:  # errors and hang-ups show when reading
             if self._events & _READ:
@@ -232,8 +230,6 @@ class SocketTransport:
 
     def is_reading(self) -> bool:
         return bool(self._events & _READ)
-
-    # ----------------------------------------------------------------------------- writing
 
     def write(self, data: Any) -> None:
         """Send what the socket takes at once; keep the rest."""
@@ -307,8 +303,6 @@ class SocketTransport:
         except OSError as error:
             if error.errno != errno.ENOTCONN:
                 self._lose(error)
-
-    # ----------------------------------------------------------------------------- closing
 
     def is_closing(self) -> bool:
         return self._closing
