@@ -220,4 +220,3 @@ async def test_limits_of_any_form_lose_nothing(network, limit):
             sending = asyncio.ensure_future(send_all())
             assert [await ws.recv() for _ in range(50)] == [str(n) for n in range(50)]
             await sending
-
