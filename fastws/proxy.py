@@ -75,6 +75,8 @@ def raise_proxy_error(error: Exception) -> NoReturn:
     status = getattr(error, "error_code", None)
     if status is not None and 300 <= status <= 599:
         raise InvalidProxyStatus(Response(status, str(error), Headers())) from error
+    if type(error).__name__ == "ProxyTimeoutError":
+        raise TimeoutError("timed out while connecting through the proxy") from error
     if type(error).__module__.startswith("python_socks"):
         raise ProxyError(f"cannot connect through the proxy: {error}") from error
     raise error
