@@ -155,11 +155,11 @@ class ServerConnection(Connection):
         except asyncio.CancelledError:
             self._start_closing(CloseCode.GOING_AWAY, "")
             raise
-        except ConnectionClosed as error:
-            self.logger.info("connection closed: %s", error)
-            await self.close()
         except Exception as error:
-            self.logger.error("connection handler failed", exc_info=error)
+            if isinstance(error, ConnectionClosed) and self.protocol.state is not State.OPEN:
+                self.logger.info("connection closed: %s", error)
+            else:
+                self.logger.error("connection handler failed", exc_info=error)
             await self.close(CloseCode.INTERNAL_ERROR)
         else:
             await self.close()

@@ -218,11 +218,12 @@ class Server:
                 code = CloseCode.NORMAL_CLOSURE
                 try:
                     self._handler(connection)
-                except ConnectionClosed as error:
-                    self.logger.info("connection closed: %s", error)
-                except Exception as error:
-                    self.logger.error("connection handler failed", exc_info=error)
+                except (Exception, SystemExit) as error:
                     code = CloseCode.INTERNAL_ERROR
+                    if isinstance(error, ConnectionClosed) and connection.state is not State.OPEN:
+                        self.logger.info("connection closed: %s", error)
+                    else:
+                        self.logger.error("connection handler failed", exc_info=error)
                 connection._start_closing(code, "")
             connection.wait_closed()
         finally:
