@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import sys
 
@@ -93,10 +94,8 @@ async def test_wait_for_racing_with_messages_loses_nothing():
         sending = asyncio.create_task(send_all())
         got = []
         while len(got) < 100:
-            try:
+            with contextlib.suppress(asyncio.TimeoutError):
                 got.append(await asyncio.wait_for(client.recv(), 0.0004))
-            except asyncio.TimeoutError:
-                pass
         assert got == [str(number) for number in range(100)]
         await sending
 
@@ -108,10 +107,7 @@ async def test_timeout_and_task_groups_lose_nothing():
             async with asyncio.timeout(0.001):
                 await client.recv()
         with pytest.raises(ExceptionGroup) as caught:  # noqa: F821
-            async with asyncio.TaskGroup() as group:
-                group.create_task(client.recv())
-                await asyncio.sleep(0)
-                raise LookupError
+            await _fail_in_task_group(client)
         assert caught.group_contains(LookupError)
         await server.send("kept")
         async with asyncio.timeout(5):
@@ -144,6 +140,13 @@ async def test_eager_tasks_work_and_lose_nothing():
                     assert [message async for message in ws] == ["at once"]
     finally:
         loop.set_task_factory(None)
+
+
+async def _fail_in_task_group(ws):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ws.recv())
+        await asyncio.sleep(0)
+        raise LookupError
 
 
 async def test_wait_with_several_connections_takes_the_first():

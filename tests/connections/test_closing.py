@@ -96,6 +96,17 @@ async def test_a_handler_that_does_not_catch_the_end_is_no_error(network, caplog
     assert "connection closed" in caplog.text
 
 
+async def test_the_end_of_another_connection_is_a_failure_of_the_handler(network, caplog):
+    """As in a relay whose upstream closes."""
+
+    async def handler(ws):
+        raise ConnectionClosedOK(None, None)
+
+    async with network.serve(handler), network.raw() as raw:
+        assert await raw.recv_close() == (1011, "")
+    assert "connection handler failed" in caplog.text
+
+
 async def test_an_exception_in_the_clients_block_closes_with_1011(network):
     witness = Witness()
     async with network.serve(witness):

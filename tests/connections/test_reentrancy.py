@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -24,14 +25,17 @@ async def test_a_handler_sends_to_other_connections():
             for other in clients:
                 await other.send(message)
 
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as a, connect(address(server)) as b:
-            await until(lambda: len(clients) == 2)
-            for number in range(50):
-                await a.send(f"a{number}")
-                await b.send(f"b{number}")
-            got_a = [await a.recv() for _ in range(100)]
-            got_b = [await b.recv() for _ in range(100)]
+    async with (
+        serve(handler, "127.0.0.1", 0) as server,
+        connect(address(server)) as a,
+        connect(address(server)) as b,
+    ):
+        await until(lambda: len(clients) == 2)
+        for number in range(50):
+            await a.send(f"a{number}")
+            await b.send(f"b{number}")
+        got_a = [await a.recv() for _ in range(100)]
+        got_b = [await b.recv() for _ in range(100)]
     assert sorted(got_a) == sorted(got_b)
     for got in (got_a, got_b):
         for name in "ab":
@@ -47,12 +51,11 @@ async def test_two_connections_relay_to_each_other_without_end():
         async for message in ws:
             await ws.send(str(int(message) + 1))
 
-    async with serve(relay, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
-            value = 0
-            while value < hops:
-                await ws.send(str(value))
-                value = int(await ws.recv())
+    async with serve(relay, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        value = 0
+        while value < hops:
+            await ws.send(str(value))
+            value = int(await ws.recv())
     assert value == hops
 
 
@@ -65,15 +68,14 @@ async def test_replies_sent_while_input_is_processed_keep_their_order():
             await ws.send(bytearray(b"array"))
             broadcast([ws], f"{message} cast")
 
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
-            for number in range(10):
-                await ws.send(str(number))
-            for number in range(10):
-                assert await ws.recv() == f"{number} small"
-                assert len(await ws.recv()) == 200_000
-                assert await ws.recv() == b"array"
-                assert await ws.recv() == f"{number} cast"
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        for number in range(10):
+            await ws.send(str(number))
+        for number in range(10):
+            assert await ws.recv() == f"{number} small"
+            assert len(await ws.recv()) == 200_000
+            assert await ws.recv() == b"array"
+            assert await ws.recv() == f"{number} cast"
 
 
 async def test_a_handler_closes_at_the_first_message_and_gets_no_more():
@@ -82,16 +84,15 @@ async def test_a_handler_closes_at_the_first_message_and_gets_no_more():
     async def handler(ws):
         got.append(await ws.recv())
         await ws.close(4000, "enough")
-        with pytest.raises(ConnectionClosed):
+        with contextlib.suppress(ConnectionClosed):
             while True:
                 got.append(await ws.recv())
 
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
-            await ws.send("one")
-            with pytest.raises(ConnectionClosed) as caught:
-                await ws.recv()
-            assert caught.value.rcvd.code == 4000
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        await ws.send("one")
+        with pytest.raises(ConnectionClosed) as caught:
+            await ws.recv()
+        assert caught.value.rcvd.code == 4000
     assert got == ["one"]
 
 
@@ -101,10 +102,9 @@ async def test_a_reply_before_closing_arrives():
         await ws.send("reply")
         await ws.close()
 
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
-            await ws.send("go")
-            assert [message async for message in ws] == ["reply"]
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        await ws.send("go")
+        assert [message async for message in ws] == ["reply"]
 
 
 async def test_an_exception_in_the_resumed_handler_stays_there(caplog):
@@ -112,12 +112,11 @@ async def test_an_exception_in_the_resumed_handler_stays_there(caplog):
         await ws.recv()
         raise LookupError("from the handler")
 
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
-            await ws.send("go")
-            with pytest.raises(ConnectionClosed) as caught:
-                await ws.recv()
-            assert caught.value.rcvd.code == 1011
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        await ws.send("go")
+        with pytest.raises(ConnectionClosed) as caught:
+            await ws.recv()
+        assert caught.value.rcvd.code == 1011
     assert "from the handler" in caplog.text
 
 
@@ -139,17 +138,16 @@ async def test_sending_inside_ones_own_fragments_is_an_error_not_a_deadlock():
         with pytest.raises(ConnectionClosed):
             await ws.recv()
 
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
 
-            async def fragments():
-                yield "a"
-                yield "b"
-                await ws.send("in between")
-                yield "c"
+        async def fragments():
+            yield "a"
+            yield "b"
+            await ws.send("in between")
+            yield "c"
 
-            with pytest.raises(ConcurrencyError):
-                await asyncio.wait_for(ws.send(fragments()), 5)
+        with pytest.raises(ConcurrencyError):
+            await asyncio.wait_for(ws.send(fragments()), 5)
 
 
 async def test_other_senders_wait_for_the_end_of_a_fragmented_message():
@@ -158,21 +156,20 @@ async def test_other_senders_wait_for_the_end_of_a_fragmented_message():
             got.append(message)
 
     got = []
-    async with serve(handler, "127.0.0.1", 0) as server:
-        async with connect(address(server)) as ws:
-            go = asyncio.Event()
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        go = asyncio.Event()
 
-            async def fragments():
-                yield "a"
-                yield "b"
-                await go.wait()
-                yield "c"
+        async def fragments():
+            yield "a"
+            yield "b"
+            await go.wait()
+            yield "c"
 
-            slow = asyncio.create_task(ws.send(fragments()))
-            await asyncio.sleep(0.01)
-            others = [asyncio.create_task(ws.send(name)) for name in ("x", "y")]
-            await asyncio.sleep(0.01)
-            assert not any(task.done() for task in others)
-            go.set()
-            await asyncio.gather(slow, *others)
+        slow = asyncio.create_task(ws.send(fragments()))
+        await asyncio.sleep(0.01)
+        others = [asyncio.create_task(ws.send(name)) for name in ("x", "y")]
+        await asyncio.sleep(0.01)
+        assert not any(task.done() for task in others)
+        go.set()
+        await asyncio.gather(slow, *others)
     assert got == ["abc", "x", "y"]

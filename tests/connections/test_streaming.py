@@ -101,9 +101,10 @@ async def test_the_end_of_the_connection_midway_is_raised(network):
         await raw.send(TEXT, "half", fin=False)
 
     async with network.listen(rude), network.connect() as ws:
+        stream = ws.recv_streaming()
+        assert await anext_of(stream) == "half"
         with pytest.raises(ConnectionClosedError):
-            async for fragment in ws.recv_streaming():
-                assert fragment == "half"
+            await anext_of(stream)
         with pytest.raises(ConnectionClosedError):
             await ws.recv()
 
