@@ -17,6 +17,7 @@ from ..reconnect import backoff, process_exception
 from .connection import Connection
 from .hot import SocketTransport
 from .lifecycle import TransportProtocol
+from .listening import resolve
 from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ class connect:
         if proxy is not None:
             return await _connect_proxy(proxy, host, port)
         errors: list[OSError] = []
-        for info in await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM):
+        for info in await resolve(loop, host, port, family=family):
             try:
                 return await _connect_to(loop, info[0], info[2], info[4])
             except OSError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
 
-__all__ = ["SocketServer", "open_listeners", "open_unix_listener"]
+__all__ = ["SocketServer", "open_listeners", "open_unix_listener", "resolve"]
 
 # Accepted in one turn of the loop; the rest waits until connections that are open had their turn.
 _ACCEPTS_PER_TURN = 64
@@ -112,6 +112,19 @@ class SocketServer:
                 return
 
 
+async def resolve(
+    loop: asyncio.AbstractEventLoop, host: Optional[str], port: Optional[int], **kwargs: int
+) -> list[Any]:
+    """Return what ``getaddrinfo`` says; for a numeric address without a thread of the loop's."""
+    kwargs.setdefault("type", socket.SOCK_STREAM)
+    flags = kwargs.pop("flags", 0)
+    if host:
+        with contextlib.suppress(OSError):
+            numeric = flags | socket.AI_NUMERICHOST
+            return list(socket.getaddrinfo(host, port, flags=numeric, **kwargs))
+    return await loop.getaddrinfo(host or None, port, flags=flags, **kwargs)
+
+
 async def open_listeners(
     loop: asyncio.AbstractEventLoop,
     host: Union[str, Iterable[str], None],
@@ -126,9 +139,7 @@ async def open_listeners(
     hosts = [host] if host is None or isinstance(host, str) else list(host)
     addresses: dict[Any, None] = {}
     for name in hosts:
-        for info in await loop.getaddrinfo(
-            name or None, port, family=family, type=socket.SOCK_STREAM, flags=flags
-        ):
+        for info in await resolve(loop, name, port, family=family, flags=flags):
             addresses[(info[0], info[2], info[4])] = None
     listeners: list[socket.socket] = []
     try:
