@@ -225,7 +225,9 @@ class Lifecycle(Channel, Attributes):
         high, low = self._write_limit
         # uvloop counts in a C int.
         most = 2**31 - 1
-        self._transport.set_write_buffer_limits(int(min(high, most)), int(min(low, most)))  # type: ignore[union-attr]
+        # asyncio's TLS transport would pause at zero with nothing to write.
+        high = max(1, min(high, most))
+        self._transport.set_write_buffer_limits(int(high), int(min(low, high)))  # type: ignore[union-attr]
         self._set_timer()
 
     def _eof_received(self) -> Optional[bool]:
