@@ -29,6 +29,6 @@ def port(request):
 @pytest.mark.parametrize("mode", modes(SIZE), ids=lambda mode: mode.title)
 def bench_echo(benchmark, port, mode):
     benchmark.group = f"echo: {SIZE} B, {mode.title}"
-    benchmark.extra_info["units_per_call"] = mode.in_flight
-    with Load(port, payload(SIZE), mode.in_flight) as load:
+    benchmark.extra_info["units_per_call"] = mode.in_flight * mode.connections
+    with Load(port, payload(SIZE), mode.in_flight, mode.connections) as load:
         benchmark(load.batch)

@@ -20,7 +20,7 @@ from fastws.bench.results import Kernels, measure_kernels
 from fastws.bench.server_process import ServerFailed, ServerProcess
 from fastws.bench.sizes import format_size, parse_size
 from fastws.bench.tables import echo_table, kernels_table
-from fastws.bench.workloads import WORKLOADS, cjk_text
+from fastws.bench.workloads import REQUEST, WORKLOADS, cjk_text, records
 
 BENCH = [sys.executable, "-m", "fastws.bench"]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs process groups")
@@ -53,7 +53,7 @@ def test_every_scenario_runs(scenario, capsys):
     assert main(["--tiny", "--only", scenario, "--sizes", "16,130"]) == 0
     printed = capsys.readouterr().out
     assert "fastws (" in printed
-    assert "130 B" in printed
+    assert "130 B" in printed or scenario == "handshake"
     assert "wrong" not in printed
     assert max(map(len, printed.splitlines())) <= 100
 
@@ -153,7 +153,7 @@ def test_a_missing_peer_is_named_with_its_install_command(monkeypatch, capsys):
     assert main(["--tiny", "--only", "mask", "--sizes", "16"]) == 0
     printed = capsys.readouterr().out
     assert "websockets, not installed: pip install websockets" in printed
-    assert "fastws : memcpy" in printed
+    assert "fastws : limit" in printed
     assert "best peer " not in printed.split("noisy figure")[1]
 
 
@@ -218,6 +218,64 @@ def test_every_contender_here_does_its_work_right(name):
     assert kernels.problems == []
 
 
+class Answering(Contender):
+    """Answers every handshake with the same response."""
+
+    name = "answering"
+
+    def __init__(self, response):
+        self.response = response
+
+    def handshake(self, request):
+        return Call("response", {"response": self.response})
+
+
+RIGHT_RESPONSE = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [(b" 101 ", b" 200 "), (b"s3pPLM", b"t3pPLM"), (b"permessage-deflate", b"other")],
+)
+def test_a_handshake_with_a_wrong_response_is_not_timed(right, wrong):
+    kernels = Kernels(WORKLOADS["handshake"])
+    contender = Answering(RIGHT_RESPONSE)
+    measure_kernels(kernels, [contender], (len(REQUEST),), TINY, quiet)
+    assert kernels.problems == []
+    contender.response = RIGHT_RESPONSE.replace(right, wrong)
+    measure_kernels(kernels, [contender], (len(REQUEST),), TINY, quiet)
+    assert "answering: wrong response" in kernels.problems[0]
+
+
+class Truncating(Contender):
+    name = "truncating"
+
+    def compress(self, messages):
+        return Call("payloads", {"payloads": definition.deflate(m[:-1] for m in messages)})
+
+
+def test_a_compression_that_loses_bytes_is_not_timed():
+    kernels = Kernels(WORKLOADS["compress"])
+    measure_kernels(kernels, [Truncating()], (100,), TINY, quiet)
+    assert "truncating: wrong payloads" in kernels.problems[0]
+
+
+def test_the_compressed_share_is_in_the_table(capsys):
+    assert main(["--tiny", "--only", "deflate", "--sizes", "4KiB"]) == 0
+    assert "compressed to" in capsys.readouterr().out
+
+
+def test_the_size_of_a_handshake_is_not_to_be_chosen(capsys):
+    assert main(["--tiny", "--only", "handshake", "--sizes", "16"]) == 0
+    printed = capsys.readouterr().out
+    assert format_size(len(REQUEST)) in printed
+    assert "16 B" not in printed
+
+
 # Echo
 
 
@@ -237,10 +295,10 @@ def test_every_echo_server_echoes_and_ends(module, name):
             port = server.port()
         except ServerFailed as error:
             pytest.skip(str(error))
-        for in_flight in (1, 8):
-            with Load(port, b"hello", in_flight) as load:
+        for in_flight, connections in ((1, 1), (8, 1), (1, 5)):
+            with Load(port, b"hello", in_flight, connections) as load:
                 messages, seconds = load.run(0.001)
-                assert messages > 0
+                assert messages % (in_flight * connections) == 0 < messages
                 assert seconds > 0
         assert server.cpu_seconds() > 0
     assert server._process.returncode == 0
@@ -308,7 +366,23 @@ def test_a_mixed_text_has_the_size_asked_for_and_is_utf8():
         text.decode()
 
 
+@pytest.mark.parametrize("size", [100, 1024, 65536])
+def test_messages_to_compress_have_the_size_asked_for_and_differ(size):
+    messages = records(size)
+    assert {len(message) for message in messages} == {size}
+    assert len(set(messages)) == len(messages)
+
+
+def test_the_definition_of_compression_is_that_of_the_rfc():
+    # The examples of RFC 7692 §7.2.3.1 and §7.2.3.2.
+    hello = bytes.fromhex("f248cdc9c90700")
+    assert definition.deflate([b"Hello"]) == [hello]
+    assert definition.inflate([hello, bytes.fromhex("f200110000")]) == [b"Hello", b"Hello"]
+
+
 def test_the_definition_is_that_of_the_rfc():
+    # The example of RFC 6455 §1.3.
+    assert definition.accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     # The examples of RFC 6455 §5.7.
     key = bytes.fromhex("37fa213d")
     masked = bytes.fromhex("818537fa213d7f9f4d5158")

@@ -126,7 +126,9 @@ class Run:
         print(f"\n{tables.LEGEND}\n", flush=True)
         for workload in WORKLOADS.values():
             if workload.scenario in self._only:
-                sizes = self._sizes or (workload.full_sizes if self._full else workload.sizes)
+                sizes = workload.full_sizes if self._full else workload.sizes
+                if self._sizes and workload.sizable:
+                    sizes = self._sizes
                 kernels = self._kernels[workload.name] = Kernels(workload)
                 everyone = [c for of_module in self._contenders.values() for c in of_module]
                 try:

@@ -2,7 +2,60 @@
 
 from __future__ import annotations
 
-__all__ = ["apply_mask", "parse_frame", "serialize_frame"]
+import base64
+import hashlib
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "DEFLATE_TAIL",
+    "LEVEL",
+    "MEMORY_LEVEL",
+    "WINDOW_BITS",
+    "accept_key",
+    "apply_mask",
+    "deflate",
+    "inflate",
+    "new_compressor",
+    "parse_frame",
+    "serialize_frame",
+]
+
+# What is left out at the end of a compressed message (RFC 7692 §7.2.1).
+DEFLATE_TAIL = b"\x00\x00\xff\xff"
+
+# Everyone compresses with these.
+LEVEL = 5
+WINDOW_BITS = 11
+MEMORY_LEVEL = 5
+
+
+def accept_key(key: str) -> str:
+    """Return the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
+    guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    return base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()
+
+
+def new_compressor() -> Any:
+    """Return a raw DEFLATE stream with the parameters above."""
+    return zlib.compressobj(LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
+
+
+def deflate(messages: Iterable[bytes]) -> list[bytes]:
+    """Return the payloads of messages none of which refers to another (RFC 7692 §7.2.1)."""
+    payloads = []
+    for message in messages:
+        compressor = new_compressor()
+        payload = compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        payloads.append(payload.removesuffix(DEFLATE_TAIL))
+    return payloads
+
+
+def inflate(payloads: Iterable[bytes]) -> list[bytes]:
+    """Return the messages of one sender's payloads, in order (RFC 7692 §7.2.2)."""
+    decompressor = zlib.decompressobj(wbits=-WINDOW_BITS)
+    return [decompressor.decompress(payload + DEFLATE_TAIL) for payload in payloads]
 
 
 def apply_mask(data: bytes | bytearray, masking_key: bytes) -> bytes:

@@ -14,30 +14,37 @@ from .load import Load, LoadFailed
 from .machine import usable_cores
 from .measure import NOISY_SPREAD, Effort
 from .server_process import ServerFailed, ServerProcess
-from .sizes import KIB
+from .sizes import KIB, MIB
 from .workloads import payload
 
 __all__ = ["Echo", "Mode", "Round", "measure_echo", "modes"]
 
 
 class Mode(NamedTuple):
-    """How many messages are under way at once."""
+    """How many messages are under way at once, on each of how many connections."""
 
     title: str
     in_flight: int
+    connections: int = 1
 
 
 # What both sockets hold for sure: more in flight, and client and server would wait for each other.
 MAX_IN_FLIGHT_BYTES = 32 * KIB
 MAX_IN_FLIGHT = 64
 
+CONNECTIONS = 50
+# On all connections together, and the server may hold a copy.
+MAX_CONNECTIONS_BYTES = 16 * MIB
+
 
 def modes(size: int) -> list[Mode]:
-    """Return how messages of ``size`` bytes are sent: one by one, and as many as fit at once."""
+    """Return how messages of ``size`` bytes are sent: one by one, many at once, by many clients."""
     in_flight = min(MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES // (size + 14))
     found = [Mode("round trip", 1)]
     if in_flight > 1:
         found.append(Mode(f"{in_flight} in flight", in_flight))
+    if size * CONNECTIONS <= MAX_CONNECTIONS_BYTES:
+        found.append(Mode(f"{CONNECTIONS} connections", 1, CONNECTIONS))
     return found
 
 
@@ -143,7 +150,7 @@ def measure_echo(
 
 
 def _round(server: ServerProcess, port: int, size: int, mode: Mode, seconds: float) -> Round:
-    with Load(port, payload(size), mode.in_flight) as load:
+    with Load(port, payload(size), mode.in_flight, mode.connections) as load:
         before = server.cpu_seconds()
         messages, took = load.run(seconds)
         return Round(messages / took, (server.cpu_seconds() - before) / messages)

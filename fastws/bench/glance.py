@@ -9,6 +9,7 @@ from .contenders import Contender, Kind
 from .echo import Echo, modes
 from .results import Kernels, is_limit, is_own, is_own_pure, is_peer, is_pure_peer
 from .sizes import KIB, MIB, format_size
+from .workloads import REQUEST
 
 __all__ = ["Line", "glance"]
 
@@ -59,6 +60,9 @@ QUESTIONS = (
     Question("receive ASCII text, 1 MiB", "parse-text", MIB, is_own, other_workload="parse-binary"),
     Question("validate ASCII, 64 KiB", "utf8-ascii", 64 * KIB),
     Question("validate mixed CJK, 64 KiB", "utf8-cjk", 64 * KIB),
+    Question("open a connection as a server", "handshake", len(REQUEST)),
+    Question("compress JSON, 1 KiB", "compress", KIB, is_limit),
+    Question("decompress JSON, 1 KiB", "decompress", KIB, is_limit),
     Question("pure Python: mask new bytes, 1 KiB", "mask", KIB, is_pure_peer, is_own_pure),
     Question("pure Python: receive binary, 125 B", "parse-binary", 125, is_pure_peer, is_own_pure),
 )

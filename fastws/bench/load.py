@@ -1,4 +1,4 @@
-"""The client that loads an echo server: a bare socket, frames made beforehand, replies counted."""
+"""The client that loads an echo server: bare sockets, frames made beforehand, replies counted."""
 
 from __future__ import annotations
 
@@ -27,75 +27,52 @@ class LoadFailed(Exception):
 
 
 class Load:
-    """One connection that sends the same message again and again."""
+    """Connections that all send the same message again and again, ``in_flight`` at once on each."""
 
-    def __init__(self, port: int, payload: bytes, in_flight: int) -> None:
-        self._messages = in_flight
+    def __init__(self, port: int, payload: bytes, in_flight: int, connections: int = 1) -> None:
+        self._in_flight = in_flight
         self._request = definition.serialize_frame(BINARY, payload, MASKING_KEY) * in_flight
         self._reply = definition.serialize_frame(BINARY, payload) * in_flight
         self._buffer = memoryview(bytearray(len(self._reply)))
-        self._socket = socket.create_connection(("127.0.0.1", port), REPLY_SECONDS)
-        try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._handshake(port)
-            self._check()
-        except BaseException:
-            self._socket.close()
-            raise
+        self._sockets: list[socket.socket] = []
+        with contextlib.ExitStack() as opened:
+            for _ in range(connections):
+                sock = socket.create_connection(("127.0.0.1", port), REPLY_SECONDS)
+                self._sockets.append(opened.enter_context(sock))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                _handshake(sock, port)
+                self._check(sock)
+            self._opened = opened.pop_all()
 
-    def _handshake(self, port: int) -> None:
-        key = base64.b64encode(os.urandom(16)).decode()
-        # No extension is offered, so no server compresses.
-        self._socket.sendall(
-            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        response = b""
-        while b"\r\n\r\n" not in response:
-            piece = self._socket.recv(4096)
-            if not piece:
-                raise LoadFailed("connection closed in the handshake")
-            response += piece
-        status = response.split(b"\r\n", 1)[0].decode(errors="replace")
-        if " 101 " not in status:
-            raise LoadFailed(f"no WebSocket: {status}")
-
-    def _check(self) -> None:
+    def _check(self, sock: socket.socket) -> None:
         # One message alone first, so that the server sees where it ends.
-        request, reply = self._request, self._reply
-        messages = self._messages
-        self._socket.sendall(request[: len(request) // messages])
-        self._receive(self._buffer[: len(reply) // messages])
-        if self._buffer[: len(reply) // messages] != reply[: len(reply) // messages]:
-            raise LoadFailed("the echo is not what was sent")
-        self.batch()
-        if self._buffer != reply:
-            raise LoadFailed("the echo is not what was sent")
-
-    def _receive(self, view: memoryview) -> None:
-        while len(view):
-            nbytes = self._socket.recv_into(view)
-            if nbytes == 0:
-                raise LoadFailed("connection closed")
-            view = view[nbytes:]
+        for messages in (1, self._in_flight):
+            request = self._request[: len(self._request) // self._in_flight * messages]
+            reply = self._reply[: len(self._reply) // self._in_flight * messages]
+            sock.sendall(request)
+            _receive(sock, self._buffer[: len(reply)])
+            if self._buffer[: len(reply)] != reply:
+                raise LoadFailed("the echo is not what was sent")
 
     def batch(self) -> None:
         """Send as many messages as are to be in flight, and receive them all."""
-        self._socket.sendall(self._request)
-        self._receive(self._buffer)
+        for sock in self._sockets:
+            sock.sendall(self._request)
+        for sock in self._sockets:
+            _receive(sock, self._buffer)
 
     def run(self, seconds: float) -> tuple[int, float]:
         """Send and receive for about ``seconds``; return messages and the exact time."""
         batches = 0
+        step = max(1, BATCHES // len(self._sockets))
         start = time.perf_counter()
         while (took := time.perf_counter() - start) < seconds or batches == 0:
-            for _ in range(BATCHES):
+            for _ in range(step):
                 self.batch()
-            batches += BATCHES
+            batches += step
         if self._buffer != self._reply:
             raise LoadFailed("the echo is not what was sent")
-        return batches * self._messages, took
+        return batches * self._in_flight * len(self._sockets), took
 
     def __enter__(self) -> Load:
         return self
@@ -106,10 +83,43 @@ class Load:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._socket, contextlib.suppress(OSError):
-            # A server that is left without a word may spend its time on a traceback.
-            self._socket.settimeout(CLOSE_SECONDS)
-            self._socket.sendall(CLOSE_FRAME)
-            self._socket.shutdown(socket.SHUT_WR)
-            while self._socket.recv(4096):
-                pass
+        with self._opened:
+            for sock in self._sockets:
+                _close(sock)
+
+
+def _handshake(sock: socket.socket, port: int) -> None:
+    key = base64.b64encode(os.urandom(16)).decode()
+    # No extension is offered, so no server compresses.
+    sock.sendall(
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    response = b""
+    while b"\r\n\r\n" not in response:
+        piece = sock.recv(4096)
+        if not piece:
+            raise LoadFailed("connection closed in the handshake")
+        response += piece
+    status = response.split(b"\r\n", 1)[0].decode(errors="replace")
+    if " 101 " not in status:
+        raise LoadFailed(f"no WebSocket: {status}")
+
+
+def _receive(sock: socket.socket, view: memoryview) -> None:
+    while len(view):
+        nbytes = sock.recv_into(view)
+        if nbytes == 0:
+            raise LoadFailed("connection closed")
+        view = view[nbytes:]
+
+
+def _close(sock: socket.socket) -> None:
+    # A server that is left without a word may spend its time on a traceback.
+    with contextlib.suppress(OSError):
+        sock.settimeout(CLOSE_SECONDS)
+        sock.sendall(CLOSE_FRAME)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(4096):
+            pass

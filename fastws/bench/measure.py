@@ -30,7 +30,7 @@ class Effort:
     echo_seconds: float
 
 
-QUICK = Effort(rounds=7, round_seconds=0.006, echo_rounds=5, echo_seconds=0.2)
+QUICK = Effort(rounds=7, round_seconds=0.006, echo_rounds=5, echo_seconds=0.1)
 FULL = Effort(rounds=15, round_seconds=0.02, echo_rounds=7, echo_seconds=1.0)
 TINY = Effort(rounds=1, round_seconds=0.0001, echo_rounds=1, echo_seconds=0.01)
 

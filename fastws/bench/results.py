@@ -103,7 +103,7 @@ def is_limit(contender: Contender) -> bool:
 
 COMPARISONS = (
     Comparison("fastws : best peer", is_own, is_peer),
-    Comparison("fastws : memcpy", is_own, is_limit),
+    Comparison("fastws : limit", is_own, is_limit),
     Comparison("pure : best pure peer", is_own_pure, is_pure_peer),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
@@ -17,7 +18,7 @@ WIDTH = 100
 NAME_WIDTH = 24
 COLUMN_WIDTH = 9
 COLUMNS = (WIDTH - NAME_WIDTH) // COLUMN_WIDTH
-ECHO_WIDTH = 10
+ECHO_WIDTHS = (10, 8, 6)
 NOISY = "~"
 INDENT = " " * 14
 
@@ -71,6 +72,9 @@ def _kernels_rows(kernels: Kernels, sizes: Sequence[int]) -> list[str]:
         ratios = kernels.compare(comparison.ours, comparison.others)
         if ratios:
             rows.append(_row(comparison.label, [_ratio(ratios.get(size)) for size in sizes]))
+    remark = kernels.workload.remark
+    if remark is not None:
+        rows.append(_row(remark.label, [f"{remark.of_size(size)} " for size in sizes]))
     return rows
 
 
@@ -89,9 +93,9 @@ def echo_table(echo: Echo) -> str:
     shown = [mode for mode in modes(echo.size) if any(mode in r for r in echo.rounds.values())]
     cores = "a core each" if echo.pinned else "not pinned to cores"
     rows = [
-        f"echo, {format_size(echo.size)} messages on one connection; server and client: {cores}",
-        _row("", [f"{mode.title} " for mode in shown], 3 * ECHO_WIDTH),
-        _row("", ["msg/s ", "CPU µs ", "busy "] * len(shown), ECHO_WIDTH),
+        f"echo, {format_size(echo.size)} messages; server and client: {cores}",
+        _row("", [f"{mode.title} " for mode in shown], sum(ECHO_WIDTHS)),
+        _echo_row("", ["msg/s ", "CPU µs ", "busy "] * len(shown)),
     ]
     order = list(Kind)
     for server in sorted(echo.kinds, key=lambda name: order.index(echo.kinds[name])):
@@ -103,12 +107,12 @@ def echo_table(echo: Echo) -> str:
                 continue
             mark = NOISY if echo.noisy(server, mode) else " "
             cells += [f"{number(rate)}{mark}", f"{number(cpu * 1e6)} ", f"{rate * cpu:.0%} "]
-        rows.append(_row(server, cells, ECHO_WIDTH))
+        rows.append(_echo_row(server, cells))
     rows.append("-" * len(rows[2]))
     ratios = [(*echo.compare(mode), None) for mode in shown]
     if any(rate is not None for rate, _, _ in ratios):
         cells = [_ratio(ratio) for three in ratios for ratio in three]
-        rows.append(_row("fastws : best peer", cells, ECHO_WIDTH))
+        rows.append(_echo_row("fastws : best peer", cells))
     rows.append(f"({ECHO_NOTE})")
     problems = [f"{server}: {problem}" for server, problem in echo.problems.items()]
     return "\n".join([*rows, *_problems(problems)]) + "\n"
@@ -145,6 +149,11 @@ def _ratio(ratio: float | None) -> str:
 
 def _row(name: str, cells: Iterable[str], width: int = COLUMN_WIDTH) -> str:
     return f"{name:<{NAME_WIDTH}}" + "".join(f"{cell:>{width}}" for cell in cells)
+
+
+def _echo_row(name: str, cells: Iterable[str]) -> str:
+    widths = itertools.cycle(ECHO_WIDTHS)
+    return f"{name:<{NAME_WIDTH}}" + "".join(f"{cell:>{next(widths)}}" for cell in cells)
 
 
 def _problems(problems: Iterable[str]) -> list[str]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import definition
 from .contenders import Call, Contender
-from .sizes import KIB, MIB
+from .sizes import KIB, MAX_SIZE, MIB
 
-__all__ = ["WORKLOADS", "Workload", "WrongResult", "ascii_text", "cjk_text", "payload"]
+__all__ = [
+    "REQUEST",
+    "WORKLOADS",
+    "Remark",
+    "Workload",
+    "WrongResult",
+    "ascii_text",
+    "cjk_text",
+    "payload",
+    "records",
+]
 
 MASKING_KEY = bytes.fromhex("37fa213d")  # that of the examples in RFC 6455 §5.7
 TEXT = 0x1
@@ -23,6 +35,25 @@ STREAM_MESSAGES = 128
 STREAM_NOTE = (
     f"per message; up to {STREAM_MESSAGES} of them arrive at once, in 64 KiB at most if small"
 )
+DEFLATE_NOTE = (
+    f"per message; level {definition.LEVEL}, window of {1 << definition.WINDOW_BITS} bytes, "
+    f"memory level {definition.MEMORY_LEVEL}"
+)
+
+HANDSHAKE_KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # that of the example in RFC 6455 §1.3
+REQUEST = (
+    "GET /chat?room=1 HTTP/1.1\r\n"
+    "Host: server.example.com\r\n"
+    "Connection: keep-alive, Upgrade\r\n"
+    "Pragma: no-cache\r\n"
+    "Cache-Control: no-cache\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+    "Upgrade: websocket\r\n"
+    "Origin: http://example.com\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+    f"Sec-WebSocket-Key: {HANDSHAKE_KEY}\r\n"
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+).encode()
 
 
 class WrongResult(Exception):
@@ -47,6 +78,32 @@ def cjk_text(size: int) -> bytes:
     whole = (pattern * (size // len(pattern) + 1))[:size]
     # A character cut off at the end makes room for as many spaces.
     return whole.decode(errors="ignore").encode().ljust(size)
+
+
+WORDS = ("order", "account", "market", "price", "limit", "open", "closed", "by", "user", "total")
+
+
+@functools.lru_cache(maxsize=4)
+def records(size: int) -> list[bytes]:
+    """Return a stream of messages of ``size`` bytes, JSON with words and numbers, no two alike."""
+    chance = random.Random(size)
+    count = messages_per_stream(size)
+    text = ""
+    while len(text) < size * count:
+        text += json.dumps(
+            {
+                "id": chance.getrandbits(32),
+                "text": " ".join(chance.choices(WORDS, k=8)),
+                "price": round(chance.uniform(1, 999), 2),
+            }
+        )
+    data = text.encode()
+    return [data[i * size : (i + 1) * size] for i in range(count)]
+
+
+@functools.lru_cache(maxsize=4)
+def _deflated(size: int) -> list[bytes]:
+    return definition.deflate(records(size))
 
 
 @functools.lru_cache(maxsize=16)
@@ -151,6 +208,47 @@ def parse_text(contender: Contender, size: int) -> Call | None:
     return _parse(contender, TEXT, ascii_text(size))
 
 
+def handshake(contender: Contender, size: int) -> Call | None:
+    call = contender.handshake(REQUEST)
+    if call is None:
+        return None
+    status, *lines = bytes(call.once()).decode().removesuffix("\r\n\r\n").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    if (
+        not status.startswith("HTTP/1.1 101 ")
+        or headers.get("sec-websocket-accept") != definition.accept_key(HANDSHAKE_KEY)
+        or "permessage-deflate" not in headers.get("sec-websocket-extensions", "")
+    ):
+        raise WrongResult(f"{contender.name}: wrong response from {call.expression!r}")
+    return call
+
+
+def compress(contender: Contender, size: int) -> Call | None:
+    call = contender.compress(records(size))
+    if call is not None and definition.inflate(call.once()) != records(size):
+        raise WrongResult(f"{contender.name}: wrong payloads from {call.expression!r}")
+    return call
+
+
+def decompress(contender: Contender, size: int) -> Call | None:
+    call = contender.decompress(_deflated(size), MAX_SIZE)
+    return call and _check(contender, call, records(size))
+
+
+def compressed_size(size: int) -> str:
+    """Return how much of messages of ``size`` bytes is left, each compressed on its own."""
+    if not size:
+        return "-"
+    return f"{sum(map(len, _deflated(size))) / sum(map(len, records(size))):.0%}"
+
+
+class Remark(NamedTuple):
+    """A row about the data itself."""
+
+    label: str
+    of_size: Callable[[int], str]
+
+
 @dataclass(frozen=True)
 class Workload:
     """One table: a piece of work at several sizes."""
@@ -164,6 +262,9 @@ class Workload:
     # From this size on a rate says more than a time.
     rate_from: int | None = None
     note: str = ""
+    remark: Remark | None = None
+    # Whether payloads have the size; if not, it is not the user's to choose.
+    sizable: bool = True
 
 
 _MASK = (0, 16, 64, 125, KIB, 4 * KIB, 64 * KIB, MIB)
@@ -171,6 +272,8 @@ _MASK_FULL = (0, 1, 7, 16, 31, 64, 125, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 2
 _UTF8 = (16, 125, KIB, 4 * KIB, 64 * KIB, MIB)
 _FRAME = (16, 64, 125, 4 * KIB, 64 * KIB, MIB)
 _FRAME_FULL = (0, 16, 64, 125, 126, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
+_DEFLATE = (KIB, 16 * KIB, MIB)
+_DEFLATE_FULL = (64, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, MIB)
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -218,6 +321,35 @@ WORKLOADS: dict[str, Workload] = {
             _FRAME,
             _FRAME_FULL,
             note=STREAM_NOTE,
+        ),
+        Workload(
+            "handshake",
+            "handshake",
+            "open a connection as a server: from a browser's request to the response",
+            handshake,
+            (len(REQUEST),),
+            (len(REQUEST),),
+            note="websockets and wsproto make what the connection needs afterwards in it, too",
+            sizable=False,
+        ),
+        Workload(
+            "compress",
+            "deflate",
+            "compress JSON messages, keeping the context",
+            compress,
+            _DEFLATE,
+            _DEFLATE_FULL,
+            note=DEFLATE_NOTE,
+            remark=Remark("compressed to", compressed_size),
+        ),
+        Workload(
+            "decompress",
+            "deflate",
+            "decompress JSON messages, keeping the context",
+            decompress,
+            _DEFLATE,
+            _DEFLATE_FULL,
+            note=DEFLATE_NOTE,
         ),
     )
 }

@@ -65,8 +65,10 @@ class Call:
 
     def once(self) -> Any:
         """Do the work once, as it will be timed, and return its outcome."""
-        exec(self.before, self.names)
-        return self.outcome(eval(self.expression, self.names))
+        # Ctrl-C in a string that is executed ends Python by a signal, even where it is caught.
+        exec(compile(self.before, "<before>", "exec"), self.names)
+        value = eval(compile(self.expression, "<expression>", "eval"), self.names)
+        return self.outcome(value)
 
     def function(self) -> Callable[[], object]:
         """Return the work as a function without arguments."""
@@ -101,6 +103,18 @@ class Contender:
 
     def parse(self, stream: bytes, *, text: bool, count: int) -> Call | None:
         """Receive ``count`` masked messages in one piece, as a list of ``str`` or ``bytes``."""
+        return None
+
+    def handshake(self, request: bytes) -> Call | None:
+        """Take a browser's request as a server; return the response, which accepts compression."""
+        return None
+
+    def compress(self, messages: list[bytes]) -> Call | None:
+        """Return the payloads of one sender's messages (RFC 7692), parameters as defined."""
+        return None
+
+    def decompress(self, payloads: list[bytes], max_length: int) -> Call | None:
+        """Return the messages of one sender's payloads; none is longer than ``max_length``."""
         return None
 
     def echo_servers(self) -> Mapping[str, Serve]:

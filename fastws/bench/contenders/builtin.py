@@ -1,8 +1,10 @@
-"""Python itself: a plain copy and a bare socket as the limits, and ``bytes.decode``."""
+"""Python itself: a plain copy, zlib and a bare socket as the limits, and ``bytes.decode``."""
 
 from __future__ import annotations
 
 import socket
+import threading
+import zlib
 from collections.abc import Callable, Mapping
 
 from .. import definition
@@ -38,12 +40,43 @@ class Decode(Contender):
         return Call("data.decode()", {"data": data}, lambda text: isinstance(text, str))
 
 
+class Zlib(Contender):
+    """The streams alone, with nothing around them."""
+
+    name = "zlib"
+    kind = Kind.LIMIT
+    configuration = "called directly; parameters as for everyone"
+
+    def compress(self, messages: list[bytes]) -> Call:
+        compressor = definition.new_compressor()
+        names = {
+            "compress": compressor.compress,
+            "flush": compressor.flush,
+            "SYNC_FLUSH": zlib.Z_SYNC_FLUSH,
+            "messages": messages,
+        }
+        # RFC 7692 §7.2.3.6: zlib has nothing to flush after an empty message.
+        payload = r"(compress(message) + flush(SYNC_FLUSH))[:-4] or b'\0'"
+        return Call(f"[{payload} for message in messages]", names, count=len(messages))
+
+    def decompress(self, payloads: list[bytes], max_length: int) -> Call:
+        decompressor = zlib.decompressobj(wbits=-definition.WINDOW_BITS)
+        names = {
+            "decompress": decompressor.decompress,
+            "TAIL": definition.DEFLATE_TAIL,
+            "max_length": max_length,
+            "payloads": payloads,
+        }
+        message = "decompress(payload + TAIL, max_length)"
+        return Call(f"[{message} for payload in payloads]", names, count=len(payloads))
+
+
 class BareSocket(Contender):
     """An echo without WebSocket: what the sockets alone cost."""
 
     name = "bare socket"
     kind = Kind.LIMIT
-    configuration = "recv and sendall; nothing is parsed"
+    configuration = "recv and sendall, a thread per connection; nothing is parsed"
 
     def echo_servers(self) -> Mapping[str, Serve]:
         return {self.name: serve_replies}
@@ -55,9 +88,13 @@ def serve_replies(ready: Callable[[int], None]) -> None:
         ready(listener.getsockname()[1])
         while True:
             connection, _ = listener.accept()
-            with connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _reply(connection)
+            threading.Thread(target=_serve, args=(connection,), daemon=True).start()
+
+
+def _serve(connection: socket.socket) -> None:
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _reply(connection)
 
 
 def _reply(connection: socket.socket) -> None:
@@ -87,4 +124,4 @@ def _reply(connection: socket.socket) -> None:
 
 
 def contenders() -> list[Contender]:
-    return [Decode(), Memcpy(), BareSocket()]
+    return [Decode(), Memcpy(), Zlib(), BareSocket()]

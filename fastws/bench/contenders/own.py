@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import fastws
 from fastws import _fallback, _kernels
+from fastws.deflate import Deflate, PerMessageDeflate
 from fastws.frames import Role
+from fastws.handshake import ServerHandshake
 
+from .. import definition, event_loop
 from . import Call, Contender, Kind, Serve
 
 
@@ -49,11 +53,53 @@ class Fastws(Contender):
         reader = self._kernels.MessageReader(Role.SERVER, max_size=None)
         return Call("receive(stream)", {"receive": reader.receive, "stream": stream}, count=count)
 
+    # What follows has no twins: the kernels in use speak for all of fastws.
+
+    def handshake(self, request: bytes) -> Call | None:
+        if not self._in_use:
+            return None
+        names = {"ServerHandshake": ServerHandshake, "deflate": Deflate(), "request": request}
+        return Call(
+            "handshake.accept(handshake.receive_data(request)).serialize()",
+            names,
+            before="handshake = ServerHandshake(deflate=deflate)",
+        )
+
+    def compress(self, messages: list[bytes]) -> Call | None:
+        if not self._in_use:
+            return None
+        names = {"compress": new_deflate().compress, "messages": messages}
+        return Call("[compress(message) for message in messages]", names, count=len(messages))
+
+    def decompress(self, payloads: list[bytes], max_length: int) -> Call | None:
+        if not self._in_use:
+            return None
+        decompress = new_deflate().decompress
+        names = {"decompress": decompress, "max_length": max_length, "payloads": payloads}
+        message = "decompress(payload, max_length, True)"
+        return Call(f"[{message} for payload in payloads]", names, count=len(payloads))
+
     def echo_servers(self) -> Mapping[str, Serve]:
         # The pure twins are in use in a server only when the whole process runs without extensions.
         if not self._in_use:
             return {}
-        return {"fastws (threads)": serve_threads}
+        # Without uvloop the last two are one.
+        return {
+            "fastws (threads)": serve_threads,
+            "fastws (asyncio)": serve_asyncio,
+            f"fastws ({event_loop.NAME})": serve_event_loop,
+        }
+
+
+def new_deflate() -> PerMessageDeflate:
+    """Return the compression of one connection, with the parameters everyone uses."""
+    return PerMessageDeflate(
+        Deflate(level=definition.LEVEL, memory_level=definition.MEMORY_LEVEL),
+        local_max_window_bits=definition.WINDOW_BITS,
+        remote_max_window_bits=definition.WINDOW_BITS,
+        local_no_context_takeover=False,
+        remote_no_context_takeover=False,
+    )
 
 
 def serve_threads(ready: Callable[[int], None]) -> None:
@@ -64,9 +110,31 @@ def serve_threads(ready: Callable[[int], None]) -> None:
         for message in connection:
             connection.send(message)
 
-    with serve(echo, "127.0.0.1", 0) as server:
+    with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
         ready(server.socket.getsockname()[1])
         server.serve_forever()
+
+
+def serve_asyncio(ready: Callable[[int], None]) -> None:
+    """Echo with ``fastws.aio`` in the loop of Python."""
+    asyncio.run(echo_forever(ready))
+
+
+def serve_event_loop(ready: Callable[[int], None]) -> None:
+    """Echo with ``fastws.aio`` in the loop of the peers."""
+    event_loop.run(echo_forever(ready))
+
+
+async def echo_forever(ready: Callable[[int], None]) -> None:
+    from fastws.aio import serve
+
+    async def echo(connection: Any) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
+        ready(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
 
 
 def contenders() -> list[Contender]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import Frame, Opcode, apply_mask
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -37,6 +38,21 @@ class Websockets(Contender):
             names,
             before="protocol.receive_data(stream)",
             count=count,
+        )
+
+    def handshake(self, request: bytes) -> Call:
+        names = {
+            "ServerProtocol": ServerProtocol,
+            "extensions": enable_server_permessage_deflate(None),
+            "received": request,
+        }
+        return Call(
+            "protocol.data_to_send()",
+            names,
+            b"".join,
+            before="protocol = ServerProtocol(extensions=extensions); "
+            "protocol.receive_data(received); [request] = protocol.events_received(); "
+            "protocol.send_response(protocol.accept(request))",
         )
 
     def echo_servers(self) -> Mapping[str, Serve]:

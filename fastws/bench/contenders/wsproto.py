@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from wsproto import WSConnection
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage
+from wsproto.events import AcceptConnection, BytesMessage
+from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import XorMaskerSimple
 
 from . import Call, Contender
@@ -32,6 +34,21 @@ class Wsproto(Contender):
             names,
             before="connection.receive_data(stream)",
             count=count,
+        )
+
+    def handshake(self, request: bytes) -> Call:
+        names = {
+            "WSConnection": WSConnection,
+            "SERVER": ConnectionType.SERVER,
+            "AcceptConnection": AcceptConnection,
+            "PerMessageDeflate": PerMessageDeflate,
+            "received": request,
+        }
+        return Call(
+            "connection.send(AcceptConnection(extensions=[PerMessageDeflate()]))",
+            names,
+            before="connection = WSConnection(SERVER); connection.receive_data(received); "
+            "[request] = connection.events()",
         )
 
 
