@@ -43,6 +43,8 @@ class ClientConnection(Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._answered: asyncio.Future[None] = self.loop.create_future()
+        # Nobody asks for its exception if connecting was cancelled.
+        self._answered.add_done_callback(retrieve_exception)
 
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         super()._connection_made(transport)

@@ -28,7 +28,7 @@ __all__ = ["Lifecycle"]
 _RECEIVE_BYTES = 64 * 1024
 
 # The longest time any wait goes on without a look at the deadlines.
-_LOOK_SECONDS = 20.0
+_LOOK_SECONDS = 1.0
 
 
 class _Thread(threading.local):
