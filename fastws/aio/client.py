@@ -14,7 +14,7 @@ from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import backoff, process_exception
-from .connection import Connection
+from .connection import Connection, retrieve_exception
 from .hot import SocketTransport
 from .lifecycle import TransportProtocol
 from .listening import resolve

@@ -201,7 +201,7 @@ class Connection(Lifecycle):
         """
         waiter: asyncio.Future[float] = self.loop.create_future()
         # Nobody may be waiting for it when the connection closes; that is no error.
-        waiter.add_done_callback(_retrieve_exception)
+        waiter.add_done_callback(retrieve_exception)
 
         def on_pong(latency: float) -> None:
             self._pong_waiters.discard(waiter)
@@ -246,6 +246,7 @@ async def _aiter(fragments: Iterable[Any]) -> AsyncIterator[Any]:
         yield fragment
 
 
-def _retrieve_exception(future: asyncio.Future[float]) -> None:
+def retrieve_exception(future: asyncio.Future[Any]) -> None:
+    """Ask for a future's exception, which nobody else may do."""
     if not future.cancelled():
         future.exception()
