@@ -30,9 +30,9 @@ class BuildKernels(build_ext):
                     os.unlink(path)
             self.extensions = []
             print(
-                "fastws: the compiled kernels could not be built, so this is a pure Python install: "
-                f"correct, but slow. The compiler said: {error}. Install a C compiler and the Python "
-                "headers and reinstall; FASTWS_EXTENSIONS=1 makes this an error.",
+                "fastws: the compiled kernels could not be built, so this is a pure Python "
+                f"install: correct, but slow. The compiler said: {error}. Install a C compiler and "
+                "the Python headers and reinstall; FASTWS_EXTENSIONS=1 makes this an error.",
                 file=sys.stderr,
             )
 
