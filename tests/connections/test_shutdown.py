@@ -240,9 +240,10 @@ def test_a_thread_that_cannot_start_does_not_end_the_server(thread, monkeypatch,
                 raise RuntimeError("can't start new thread")
             real(self)
 
-        with monkeypatch.context() as patch, socket.create_connection((host, port)) as sock:
+        with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", start)
-            assert sock.recv(1) == b""
+            with socket.create_connection((host, port)) as sock:
+                assert sock.recv(1) == b""
         with fastws.sync.connect(f"ws://{host}:{port}") as ws:
             ws.send("served again")
     assert "cannot start a thread" in caplog.text

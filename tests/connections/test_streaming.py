@@ -98,9 +98,12 @@ async def test_code_points_cut_by_fragments_come_whole(network):
 async def test_the_end_of_the_connection_midway_is_raised(network):
     async def rude(raw):
         await raw.accept()
+        await go.wait()
         await raw.send(TEXT, "half", fin=False)
 
+    go = asyncio.Event()
     async with network.listen(rude), network.connect() as ws:
+        asyncio.get_running_loop().call_later(0.02, go.set)
         stream = ws.recv_streaming()
         assert await anext_of(stream) == "half"
         with pytest.raises(ConnectionClosedError):
