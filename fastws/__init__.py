@@ -1,4 +1,4 @@
-"""WebSocket (RFC 6455, RFC 7692) in Python, as fast as C++."""
+"""WebSocket (RFC 6455, RFC 7692): kernels, protocol, servers and clients."""
 
 from __future__ import annotations
 
