@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._kernels import (
     MessageReader,
     Utf8Validator,
@@ -18,7 +21,32 @@ from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .frames import Close, CloseCode, Fragment, Header, Opcode, Ping, Pong, Role, State
 
+if TYPE_CHECKING:
+    from .deflate import Deflate as Deflate
+    from .http11 import Headers as Headers
+    from .http11 import Request as Request
+    from .http11 import Response as Response
+    from .prepared import PreparedMessage as PreparedMessage
+    from .protocol import Protocol as Protocol
+
 __version__ = "0.1.0"
+
+# Whoever wants a kernel does not pay for importing the rest.
+_LATER = {
+    "Deflate": "deflate",
+    "Headers": "http11",
+    "PreparedMessage": "prepared",
+    "Protocol": "protocol",
+    "Request": "http11",
+    "Response": "http11",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'fastws' has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
 
 __all__ = [
     "Close",
@@ -41,4 +69,5 @@ __all__ = [
     "serialize_close",
     "serialize_frame",
     *_errors,
+    *_LATER,
 ]
