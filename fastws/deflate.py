@@ -196,8 +196,10 @@ class PerMessageDeflate:
             decompressor = self._new_decompressor(wbits=-self.remote_max_window_bits)
         # One byte more than allowed tells "too big" from "just fits"; zlib takes 0 for no limit.
         room = sys.maxsize if max_length is None else max_length + 1
+        if fin:
+            data = data + _TAIL if isinstance(data, bytes) else b"".join((data, _TAIL))
         try:
-            payload: bytes = decompressor.decompress(b"".join((data, _TAIL)) if fin else data, room)
+            payload: bytes = decompressor.decompress(data, room)
             # With room to spare, all input is used up: none of it stays in zlib.
             if decompressor.eof and len(payload) < room:
                 rest = decompressor.unused_data[:-4] if fin else decompressor.unused_data
