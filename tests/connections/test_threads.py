@@ -183,9 +183,10 @@ def test_big_messages_from_both_sides_with_writers_and_readers_do_not_deadlock(d
 
     options = {"compression": None, "max_size": None}
     with dial(handler, **options)(**options) as ws:
-        thread(lambda: [ws.send(big) for _ in range(5)])
+        sender = thread(lambda: [ws.send(big) for _ in range(5)])
         for _ in range(5):
             assert len(ws.recv()) == len(big)
+        sender.join()
 
 
 def test_a_generator_of_fragments_that_sends_itself_gets_an_error(dial):
