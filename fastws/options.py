@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Union
 
+from ._kernels import MessageReader
 from .deflate import Deflate
 from .errors import InvalidStatus, SecurityError
 from .frames import Role
@@ -70,6 +71,8 @@ class _Options:
         ):
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {seconds!r}")
+        # A wrong limit is an error here, not at the first connection.
+        MessageReader(Role.SERVER, max_size=max_size, max_fragments=max_fragments)
         self.open_timeout = open_timeout
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
