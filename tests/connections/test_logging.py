@@ -7,8 +7,11 @@ import logging
 import socket
 import struct
 
+import pytest
+
 from connections.running import until
-from fastws.errors import ConnectionClosed
+from fastws import aio, sync
+from fastws.errors import ConnectionClosed, InvalidHandshake
 
 
 async def receive(ws):
@@ -90,3 +93,24 @@ async def test_a_failing_handler_is_an_error_with_its_traceback(network, caplog)
     assert code == 1011
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.exc_info[0] is LookupError
+
+
+async def test_a_connection_class_that_fails_is_an_error_and_hurts_no_other(network, caplog):
+    layer = {"aio": aio, "sync": sync}[network.server]
+    fail = [True]
+
+    class Failing(layer.ServerConnection):
+        def __init__(self, *args, **kwargs):
+            if fail:
+                fail.clear()
+                raise LookupError("from the class")
+            super().__init__(*args, **kwargs)
+
+    if (network.server, network.kind) == ("aio", "tls"):
+        pytest.skip("the event loop itself makes these connections, and tells its own handler")
+    async with network.serve(receive, create_connection=Failing):
+        with pytest.raises((OSError, InvalidHandshake)):
+            await network.open()
+        async with network.connect() as ws:
+            await ws.send("fine")
+    assert "from the class" in caplog.text
