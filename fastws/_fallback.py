@@ -116,7 +116,8 @@ def apply_mask_inplace(buffer: Buffer, masking_key: Buffer, offset: int = 0) -> 
 def is_utf8(data: Buffer) -> bool:
     """Tell whether ``data``, any contiguous buffer, is valid UTF-8 as RFC 3629 defines it."""
     try:
-        str(_view(data, "data"), "utf-8")
+        # Not str(): PyPy's lets surrogates pass.
+        codecs.utf_8_decode(_view(data, "data"), "strict", True)
     except UnicodeDecodeError:
         return False
     return True
@@ -348,7 +349,8 @@ def parse_close(payload: Buffer) -> Close:
     if not _may_be_sent(code):
         raise ProtocolError(f"close code {code} is not allowed on the wire")
     try:
-        return Close(code, data[2:].decode())
+        reason, _ = codecs.utf_8_decode(data[2:], "strict", True)  # as in is_utf8
+        return Close(code, reason)
     except UnicodeDecodeError:
         raise ProtocolError("close reason is not UTF-8", CloseCode.INVALID_DATA) from None
 

@@ -43,7 +43,8 @@ def run_python(*arguments, cwd=PACKAGE.parent, **environment):
 
 def backend(cwd=PACKAGE.parent, **environment):
     """Import fastws in a new process; return its backend, or the last line of what went wrong."""
-    run = run_python("-c", "import fastws; print(fastws.backend)", cwd=cwd, **environment)
+    # Without site-packages: an editable install would lend a copy the kernels it has not.
+    run = run_python("-S", "-c", "import fastws; print(fastws.backend)", cwd=cwd, **environment)
     return run.stdout.strip() or run.stderr.strip().splitlines()[-1]
 
 

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import signal
+import sys
 
 import pytest
 from processes import ROOT, SECONDS, Process
@@ -89,6 +90,8 @@ def test_client_asyncio_comes_back():
     "name", [name for name in PROGRAMS if not name.startswith("client_blocking")]
 )
 def test_ctrl_c_ends_it_without_a_traceback(name):
+    if sys.version_info < (3, 11) and name == "client_asyncio.py":
+        pytest.skip("asyncio.run of Python 3.10 does not wait for what it interrupts")
     with example("ticker.py", 0) as server:
         argument = address(server) if name.startswith("client") else 0
         with example(name, argument) as process:

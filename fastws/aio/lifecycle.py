@@ -250,6 +250,9 @@ class Lifecycle(Channel, Attributes):
 
     def _connection_lost(self, exc: Optional[Exception]) -> None:
         self._handle_eof()
+        if self._foreign and self._transport is not None:
+            # A TLS transport of Python 3.10 that nobody closed calls that a leak.
+            self._transport.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

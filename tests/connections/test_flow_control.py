@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 
 import pytest
 from wire import BINARY, frame
@@ -159,6 +160,8 @@ async def flood_with(raw, data):
 
 async def test_a_peer_that_ends_its_stream_and_never_reads_is_given_up(network):
     """What waits to be written must not keep the connection for ever."""
+    if sys.version_info < (3, 11) and network.kind == "tls":
+        pytest.skip("a TLS transport of Python 3.10 tells nobody that it waits")
 
     async def handler(ws):
         witness.append(ws)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+import sys
 
 import pytest
 
@@ -43,6 +44,8 @@ async def test_another_logger_can_be_given(network, caplog):
 
 async def test_port_scanners_are_no_errors(network, caplog):
     """Connect and close; connect and reset; half a request and gone."""
+    if sys.version_info < (3, 11) and network.kind == "tls":
+        pytest.skip("ssl of Python 3.10 leaves a socket open when it refuses to wrap it")
     caplog.set_level("INFO")
     async with network.serve(receive) as server:
         for payload in (b"", b"GET / HT", b"\x16\x03\x01"):
