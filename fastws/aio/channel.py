@@ -187,6 +187,11 @@ class Channel:
         """Write what waits to be written, unless enough is on its way already."""
         if self._write_paused or self._transport is None:
             return
+        if self._foreign and self._transport.is_closing():
+            # It would refuse, and some refuse with an exception.
+            self.protocol.data_to_send()
+            self._handle_eof()
+            return
         out = self._out
         if self._handshake_out or self._urgent or self._pongs:
             frames = self.protocol.data_to_send()
