@@ -36,7 +36,7 @@ def new_loop(name):
 
 
 def _note(problems, context):
-    # asyncio.start_server() of Python 3.11 asks cancelled handlers, of our test servers, for errors.
+    # asyncio.start_server() of Python 3.11 asks cancelled handlers of test servers for errors.
     cancelled = isinstance(context.get("exception"), asyncio.CancelledError)
     if not (cancelled and "StreamReaderProtocol.connection_made" in context["message"]):
         problems.append(context)
