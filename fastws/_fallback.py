@@ -116,7 +116,7 @@ def apply_mask_inplace(buffer: Buffer, masking_key: Buffer, offset: int = 0) -> 
 def is_utf8(data: Buffer) -> bool:
     """Tell whether ``data``, any contiguous buffer, is valid UTF-8 as RFC 3629 defines it."""
     try:
-        # Not str(): PyPy's lets surrogates pass.
+        # Not with str(), which lets surrogates pass on PyPy.
         codecs.utf_8_decode(_view(data, "data"), "strict", True)
     except UnicodeDecodeError:
         return False
@@ -349,8 +349,7 @@ def parse_close(payload: Buffer) -> Close:
     if not _may_be_sent(code):
         raise ProtocolError(f"close code {code} is not allowed on the wire")
     try:
-        reason, _ = codecs.utf_8_decode(data[2:], "strict", True)  # as in is_utf8
-        return Close(code, reason)
+        return Close(code, data[2:].decode())
     except UnicodeDecodeError:
         raise ProtocolError("close reason is not UTF-8", CloseCode.INVALID_DATA) from None
 
