@@ -119,6 +119,8 @@ class TLSStream(Stream):
                 ready = attempt and self.wait(seconds, write=True)
             except ssl.SSLEOFError:
                 return 0
+            except RuntimeError as error:
+                raise _unnamed(error) from error
             if not ready:
                 break
         return None
@@ -129,6 +131,8 @@ class TLSStream(Stream):
                 return self.sock.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
+        except RuntimeError as error:
+            raise _unnamed(error) from error
 
     def abort(self) -> None:
         # Not SSLSocket.shutdown(), after which it would hand out what is still encrypted.
@@ -140,8 +144,13 @@ class TLSStream(Stream):
         try:
             with self._lock:
                 self.sock.unwrap()  # type: ignore[attr-defined]
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: see _unnamed
             pass
+
+
+def _unnamed(error: RuntimeError) -> OSError:
+    """Return what PyPy's ssl meant: it fails to name the system's errors on a broken connection."""
+    return ConnectionResetError(f"connection reset: {error}")
 
 
 def open_stream(sock: socket.socket) -> Stream:
