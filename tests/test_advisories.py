@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 import zlib
 
 import pytest
@@ -66,6 +65,7 @@ def test_lengths_of_fragments_whose_sum_overflows_are_refused(role):
 
 
 def test_an_announced_length_gets_no_memory_even_without_a_limit(role):
+    tracemalloc = pytest.importorskip("tracemalloc")
     protocols = [Protocol(role, max_size=None) for _ in range(20)]
     wire = from_peer(protocols[0], Opcode.BINARY, announce=2**62)
     tracemalloc.start()
@@ -123,6 +123,7 @@ def test_inflation_stops_when_earlier_fragments_used_up_the_limit(role, over):
 
 
 def test_a_bomb_costs_no_more_memory_than_the_limit(role):
+    tracemalloc = pytest.importorskip("tracemalloc")
     protocol = deflating(role, max_size=LIMIT)
     payload = bomb(9_000_000)
     assert len(payload) < LIMIT
@@ -213,6 +214,7 @@ def test_control_frames_too_long_are_refused_when_we_send_them_and_when_they_do(
 
 
 def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_answered_within_bounds(role):
+    tracemalloc = pytest.importorskip("tracemalloc")
     protocol = Protocol(role)
     ping = from_peer(protocol, Opcode.PING, bytes(125))
     tracemalloc.start()

@@ -149,6 +149,7 @@ def source_copy(tmp_path):
 
 
 def test_building_knows_the_same_choices(source_copy):
+    pytest.importorskip("setuptools")
     run = run_python("setup.py", "--name", cwd=source_copy, FASTWS_EXTENSIONS="2")
     assert run.returncode != 0
     assert "FASTWS_EXTENSIONS must be 1 (required), 0 (pure Python) or unset, not '2'" in run.stderr

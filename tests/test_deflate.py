@@ -9,7 +9,6 @@ import pickle
 import random
 import sys
 import threading
-import tracemalloc
 import zlib
 from typing import Any
 
@@ -210,6 +209,7 @@ def test_context_makes_a_repeated_message_smaller(zlib_name):
 
 
 def test_without_context_nothing_of_the_message_is_kept_by_the_connection():
+    tracemalloc = pytest.importorskip("tracemalloc")
     message = new_state().compress_shared(TEXT)
     new_state(no_context_takeover=True).compress(TEXT)
     tracemalloc.start()
@@ -332,6 +332,7 @@ def test_nothing_more_may_come_once_the_limit_is_reached(zlib_name):
 
 @pytest.mark.parametrize("flush", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH], ids=["block", "final blocks"])
 def test_a_bomb_costs_no_more_memory_than_its_limit(flush, zlib_name):
+    tracemalloc = pytest.importorskip("tracemalloc")
     bomb = raw_deflate(bytes(MIB // 2), flush=flush) * 128
     for limit in (0, MIB - 1, MIB):
         state = new_state(Deflate(zlib=zlib_name))

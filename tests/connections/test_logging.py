@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from connections.running import skip_tls_of_pypy, until
+from connections.running import until
 from fastws import aio, sync
 from fastws.errors import ConnectionClosed, InvalidHandshake
 
@@ -68,7 +68,6 @@ async def test_port_scanners_are_no_errors(network, caplog):
 
 
 async def test_clients_that_vanish_are_no_errors(network, caplog):
-    skip_tls_of_pypy(network, "its ssl fails to describe a broken pipe")
     caplog.set_level("INFO")
 
     async def handler(ws):
