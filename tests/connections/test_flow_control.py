@@ -26,7 +26,16 @@ def small_buffers(ws):
 
 def backlog(ws):
     transport = getattr(ws, "transport", None)
-    return (transport.get_write_buffer_size() if transport else 0) + ws.protocol.queued_bytes
+    return (unwritten(transport) if transport else 0) + ws.protocol.queued_bytes
+
+
+def unwritten(transport):
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:
+        # A TLS transport of Python 3.10 and of PyPy has nothing to ask any more once it is closed.
+        assert transport.is_closing()
+        return 0
 
 
 async def test_send_waits_while_the_peer_does_not_read(network):
@@ -131,8 +140,6 @@ async def test_big_messages_in_both_directions_at_once_do_not_deadlock(network):
 
 
 async def test_pings_of_a_peer_that_does_not_read_do_not_pile_up(network):
-    skip_tls_of_pypy(network, "its closed TLS transport cannot tell its buffer's size")
-
     async def handler(ws):
         witness.append(ws)
         small_buffers(ws)
