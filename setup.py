@@ -55,11 +55,15 @@ def extensions():
         # Plain Python, compiled under another name, so both forms can be imported.
         return Extension(f"fastws.aio._{name}", [f"fastws/aio/{name}.py"])
 
+    def quick(name):
+        return Extension(f"fastws.aio._{name}", [f"fastws/aio/_{name}.pyx"])
+
     return cythonize(
         [
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
             *map(hot, ("waiter", "channel", "sockets")),
+            *map(quick, ("messages", "stepping", "wire")),
         ],
         build_dir="build",  # every .c in the tree is hand-written
         force=True,  # Cython does not see that a .pxd of another name has changed

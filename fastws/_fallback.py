@@ -282,17 +282,18 @@ def serialize_frame(
             raise ValueError("a control frame cannot be fragmented")
         if length > _MAX_CONTROL:
             raise ValueError(f"a control frame's payload is at most 125 bytes, not {length}")
-    first = (0x80 if fin else 0) | rsv << 4 | opcode
-    mask_bit = 0 if key is None else 0x80
-    if length < 126:
-        head = bytes((first, mask_bit | length))
-    elif length < 65536:
-        head = bytes((first, mask_bit | 126)) + length.to_bytes(2, "big")
-    else:
-        head = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
+    head = _header((0x80 if fin else 0) | rsv << 4 | opcode, length, 0 if key is None else 0x80)
     if key is None:
         return b"".join((head, view))
     return b"".join((head, key, _xor(view, key)))
+
+
+def _header(first: int, length: int, mask_bit: int) -> bytes:
+    if length < 126:
+        return bytes((first, mask_bit | length))
+    if length < 65536:
+        return bytes((first, mask_bit | 126)) + length.to_bytes(2, "big")
+    return bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
 
 
 # Keys are taken from here a few bytes at a time: a system call for each would cost more than the
@@ -327,6 +328,46 @@ def serialize_message(message: Union[str, Buffer], masked: bool) -> bytes:
     """
     opcode = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
     return serialize_frame(opcode, message, masking_key=new_masking_key() if masked else None)
+
+
+def split_message(message: Union[str, bytes]) -> tuple[bytes, Buffer]:
+    """Return a whole message as an unmasked frame in two parts: its header, and its payload.
+
+    The payload is ``message`` itself, or a view of it; only a str with characters beyond ASCII is
+    encoded.
+    """
+    opcode = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
+    payload = message.encode() if isinstance(message, str) else message
+    return _header(0x80 | opcode, len(payload), 0), payload
+
+
+class FrameBuffer(bytearray):
+    """Room for frames of whole messages, one behind the other, until they are written.
+
+    The buffer of the object itself is the ``length`` bytes that are there. ``filler`` is for those
+    who share it: whose frames these are.
+    """
+
+    def __init__(self, capacity: int = 64 * 1024) -> None:
+        self._capacity = capacity
+        self.filler: object = None
+
+    @property
+    def length(self) -> int:
+        return len(self)
+
+    def clear(self) -> None:
+        """Forget what is there."""
+        super().clear()
+        self.filler = None
+
+    def add(self, message: Union[str, bytes], masked: bool) -> bool:
+        """Add a str or bytes as one frame, masked with a new key; False if there is no room."""
+        payload = message.encode() if isinstance(message, str) else message
+        if len(payload) > self._capacity - len(self) - 14:
+            return False
+        self += serialize_message(message, masked)
+        return True
 
 
 def _may_be_sent(code: int) -> bool:

@@ -13,6 +13,15 @@ cdef struct Utf8State:
     uint8_t high
 
 
+cdef class FrameBuffer:
+    cdef readonly Py_ssize_t length
+    cdef public object filler
+    cdef bytes _room
+
+    cpdef bint add(self, message, bint masked) except -1
+    cpdef clear(self)
+
+
 cdef class MessageReader:
     cdef readonly bint has_control
     cdef readonly unsigned long long bytes_received

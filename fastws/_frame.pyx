@@ -279,10 +279,7 @@ cdef bytes _serialize(int opcode, bint fin, int rsv, const uint8_t *payload, Py_
                       const uint8_t *key):
     cdef uint8_t head[14]
     cdef Py_ssize_t head_length
-    cdef uint32_t key_word
     cdef bytes frame
-    cdef uint8_t *dst
-    cdef int i
     if not (CONTINUATION <= opcode <= BINARY or CLOSE <= opcode <= PONG):
         raise ValueError(f"opcode must be one of 0, 1, 2, 8, 9, 10, not {opcode}")
     if not 0 <= rsv <= 7:
@@ -292,7 +289,22 @@ cdef bytes _serialize(int opcode, bint fin, int rsv, const uint8_t *payload, Py_
             raise ValueError("a control frame cannot be fragmented")
         if length > MAX_CONTROL:
             raise ValueError(f"a control frame's payload is at most 125 bytes, not {length}")
-    head[0] = (FIN_BIT if fin else 0) | <uint8_t> (rsv << 4) | <uint8_t> opcode
+    if length > NO_LIMIT - 64:
+        raise OverflowError("payload too long for one frame")
+    head_length = _fill_header(
+        head, (FIN_BIT if fin else 0) | <uint8_t> (rsv << 4) | <uint8_t> opcode, length, key
+    )
+    frame = PyBytes_FromStringAndSize(NULL, head_length + length)
+    _fill_frame(<uint8_t *> PyBytes_AS_STRING(frame), head, head_length, payload, length, key)
+    return frame
+
+
+cdef inline Py_ssize_t _fill_header(uint8_t *head, uint8_t first, Py_ssize_t length,
+                                    const uint8_t *key) noexcept nogil:
+    """Write a header, at most 14 bytes; return its length."""
+    cdef Py_ssize_t head_length
+    cdef int i
+    head[0] = first
     if length < 126:
         head[1] = <uint8_t> length
         head_length = 2
@@ -310,18 +322,20 @@ cdef bytes _serialize(int opcode, bint fin, int rsv, const uint8_t *payload, Py_
         head[1] |= MASK_BIT
         memcpy(head + head_length, key, 4)
         head_length += 4
-    if length > NO_LIMIT - 64:
-        raise OverflowError("payload too long for one frame")
-    frame = PyBytes_FromStringAndSize(NULL, head_length + length)
-    dst = <uint8_t *> PyBytes_AS_STRING(frame)
+    return head_length
+
+
+cdef inline void _fill_frame(uint8_t *dst, const uint8_t *head, Py_ssize_t head_length,
+                             const uint8_t *payload, Py_ssize_t length,
+                             const uint8_t *key) noexcept nogil:
+    cdef uint32_t key_word
     memcpy(dst, head, head_length)
     dst += head_length
     if key == NULL:
         memcpy(dst, payload, length)
-        return frame
-    memcpy(&key_word, key, 4)
-    _mask(dst, payload, length, key_word)
-    return frame
+    else:
+        memcpy(&key_word, key, 4)
+        _mask(dst, payload, length, key_word)
 
 
 # Keys are taken from here a few bytes at a time: a system call for each would cost more than the
@@ -342,16 +356,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_empty_pool)
 
 
-def new_masking_key():
-    """Return 4 bytes that no peer can foresee (RFC 6455 §5.3)."""
+cdef const uint8_t *_take_key() except NULL:
+    """Four bytes of the pool, good until the next call."""
     global _pool, _pool_used
-    cdef bytes key
     if _pool_used == PyBytes_GET_SIZE(_pool):
         _pool = os.urandom(POOL_BYTES)
         _pool_used = 0
-    key = PyBytes_FromStringAndSize(PyBytes_AS_STRING(_pool) + _pool_used, 4)
     _pool_used += 4
-    return key
+    return <const uint8_t *> PyBytes_AS_STRING(_pool) + _pool_used - 4
+
+
+def new_masking_key():
+    """Return 4 bytes that no peer can foresee (RFC 6455 §5.3)."""
+    return PyBytes_FromStringAndSize(<const char *> _take_key(), 4)
 
 
 def serialize_message(message, bint masked):
@@ -359,19 +376,89 @@ def serialize_message(message, bint masked):
 
     A str is text and a buffer is binary.
     """
-    cdef bytes key
-    cdef const uint8_t *key_bytes = NULL
-    if masked:
-        key = new_masking_key()
-        key_bytes = <const uint8_t *> PyBytes_AS_STRING(key)
+    cdef const uint8_t *key = _take_key() if masked else NULL
     if PyBytes_CheckExact(message):
         return _serialize(BINARY, True, 0, <const uint8_t *> PyBytes_AS_STRING(message),
-                          PyBytes_GET_SIZE(message), key_bytes)
+                          PyBytes_GET_SIZE(message), key)
     if isinstance(message, str) and PyUnicode_IS_ASCII(message):
         return _serialize(TEXT, True, 0, <const uint8_t *> PyUnicode_DATA(message),
-                          PyUnicode_GET_LENGTH(message), key_bytes)
-    return serialize_frame(TEXT if isinstance(message, str) else BINARY, message,
-                           masking_key=key if masked else None)
+                          PyUnicode_GET_LENGTH(message), key)
+    return serialize_frame(
+        TEXT if isinstance(message, str) else BINARY, message,
+        masking_key=PyBytes_FromStringAndSize(<const char *> key, 4) if masked else None,
+    )
+
+
+def split_message(message):
+    """Return a whole message as an unmasked frame in two parts: its header, and its payload.
+
+    The payload is ``message`` itself, or a view of it; only a str with characters beyond ASCII is
+    encoded.
+    """
+    cdef uint8_t head[14]
+    cdef Py_ssize_t length
+    cdef object payload = message
+    cdef uint8_t opcode = BINARY
+    if isinstance(message, str):
+        opcode = TEXT
+        if PyUnicode_IS_ASCII(message):
+            payload = _view(message, PyUnicode_DATA(message), PyUnicode_GET_LENGTH(message), True)
+        else:
+            payload = PyUnicode_AsUTF8String(message)
+    length = _fill_header(head, FIN_BIT | opcode, len(payload), NULL)
+    return PyBytes_FromStringAndSize(<const char *> head, length), payload
+
+
+cdef class FrameBuffer:
+    """Room for frames of whole messages, one behind the other, until they are written.
+
+    The buffer of the object itself is the ``length`` bytes that are there. ``filler`` is for those
+    who share it: whose frames these are.
+    """
+
+    def __cinit__(self):
+        self._room = b""
+
+    def __init__(self, Py_ssize_t capacity=64 * 1024):
+        self._room = PyBytes_FromStringAndSize(NULL, capacity)
+        self.length = 0
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, PyBytes_AS_STRING(self._room), self.length, 1, flags)
+
+    cpdef clear(self):
+        """Forget what is there."""
+        self.length = 0
+        self.filler = None
+
+    cpdef bint add(self, message, bint masked) except -1:
+        """Add a str or bytes as one frame, masked with a new key; False if there is no room."""
+        cdef const uint8_t *payload
+        cdef Py_ssize_t length, head_length
+        cdef uint8_t first = FIN_BIT
+        cdef uint8_t head[14]
+        cdef const uint8_t *key
+        if PyBytes_CheckExact(message):
+            payload = <const uint8_t *> PyBytes_AS_STRING(message)
+            length = PyBytes_GET_SIZE(message)
+            first |= BINARY
+        else:
+            if not PyUnicode_IS_ASCII(message):
+                message = PyUnicode_AsUTF8String(message)
+                payload = <const uint8_t *> PyBytes_AS_STRING(message)
+                length = PyBytes_GET_SIZE(message)
+            else:
+                payload = <const uint8_t *> PyUnicode_DATA(message)
+                length = PyUnicode_GET_LENGTH(message)
+            first |= TEXT
+        if length > PyBytes_GET_SIZE(self._room) - self.length - 14:
+            return False
+        key = _take_key() if masked else NULL
+        head_length = _fill_header(head, first, length, key)
+        _fill_frame(<uint8_t *> PyBytes_AS_STRING(self._room) + self.length, head, head_length,
+                    payload, length, key)
+        self.length += head_length + length
+        return True
 
 
 cdef bint _may_be_sent(int code) noexcept:
@@ -423,17 +510,27 @@ def serialize_close(code, str reason=""):
 
 
 cdef class PayloadBuffer:
-    """A writable view of the rest of a payload; it keeps the payload alive."""
+    """A view of a payload or of its rest; it keeps the payload alive."""
 
     cdef object _owner
     cdef void *_start
     cdef Py_ssize_t _length
+    cdef bint _readonly
 
     def __len__(self):
         return self._length
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, self._start, self._length, 0, flags)
+        PyBuffer_FillInfo(view, self, self._start, self._length, self._readonly, flags)
+
+
+cdef PayloadBuffer _view(object owner, void *start, Py_ssize_t length, bint readonly):
+    cdef PayloadBuffer view = PayloadBuffer.__new__(PayloadBuffer)
+    view._owner = owner
+    view._start = start
+    view._length = length
+    view._readonly = readonly
+    return view
 
 
 cdef class MessageReader:
@@ -504,17 +601,12 @@ cdef class MessageReader:
         Receive into it and call ``buffer_updated`` with the number of bytes; or ignore it and call
         ``receive``.
         """
-        cdef PayloadBuffer buffer
         if not self._in_frame or self._left < DIRECT_BUFFER or self._opcode >= CLOSE or self._ended:
             return None
         if self._length == self._capacity:
             self._reserve(min(self._left, max(self._capacity, ALLOCATE_AHEAD)))
-        buffer = PayloadBuffer.__new__(PayloadBuffer)
-        buffer._owner = <object> self._payload
-        buffer._start = self._storage() + self._length
-        buffer._length = min(self._left, self._capacity - self._length)
-        self._given = buffer._length
-        return buffer
+        self._given = min(self._left, self._capacity - self._length)
+        return _view(<object> self._payload, self._storage() + self._length, self._given, False)
 
     def buffer_updated(self, Py_ssize_t nbytes):
         """Take the ``nbytes`` written into the last ``get_buffer``; return what they complete."""

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "FrameBuffer",
     "MessageReader",
     "Utf8Validator",
     "apply_mask",
@@ -20,6 +21,7 @@ __all__ = [
     "serialize_close",
     "serialize_frame",
     "serialize_message",
+    "split_message",
 ]
 
 _choice = os.environ.get("FASTWS_EXTENSIONS", "")
@@ -45,6 +47,7 @@ if TYPE_CHECKING or compiled:
     from ._mask import apply_mask, apply_mask_inplace
     from ._mask import simd as backend  # isort: split
     from ._frame import (
+        FrameBuffer,
         MessageReader,
         Utf8Validator,
         is_utf8,
@@ -54,9 +57,11 @@ if TYPE_CHECKING or compiled:
         serialize_close,
         serialize_frame,
         serialize_message,
+        split_message,
     )
 else:
     from ._fallback import (
+        FrameBuffer,
         MessageReader,
         Utf8Validator,
         apply_mask,
@@ -68,5 +73,6 @@ else:
         serialize_close,
         serialize_frame,
         serialize_message,
+        split_message,
     )
     from ._fallback import simd as backend

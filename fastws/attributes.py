@@ -17,7 +17,7 @@ class Attributes:
     """The read-only side of a ``Connection``."""
 
     protocol: Protocol
-    _id: Optional[uuid.UUID] = None
+    _id: Optional[uuid.UUID]
 
     @property
     def id(self) -> uuid.UUID:

@@ -1,5 +1,6 @@
 # What channel.py is compiled with.
 
+from fastws._frame cimport FrameBuffer as CFrameBuffer
 from fastws._frame cimport MessageReader
 from fastws.aio._waiter cimport Waiter as CWaiter
 
@@ -23,7 +24,7 @@ cdef class Channel:
     cdef public CWaiter _waiter
     cdef public bint _write_paused
     cdef public bint _corked
-    cdef public Py_ssize_t _cork_room
+    cdef CFrameBuffer _frames
     cdef bint _masked
     cdef long long _threshold
     cdef bint _compresses
@@ -34,11 +35,10 @@ cdef class Channel:
     cdef object _pongs
     cdef list _handshake_out
 
-    cpdef _get_buffer(self, Py_ssize_t sizehint)
-    cpdef _buffer_updated(self, Py_ssize_t nbytes)
-    cpdef _take(self)
-    cpdef _wait(self)
-    cpdef Py_ssize_t _waiting(self)
-    cpdef _deliver(self, list events)
-    cpdef int _send_now(self, message) except -1
-    cpdef _flush_messages(self)
+    cdef take(self)
+    cdef wait(self)
+    cdef get_buffer(self)
+    cdef buffer_updated(self, Py_ssize_t nbytes)
+    cdef deliver(self, list events)
+    cdef int send_now(self, message) except -1
+    cdef flush(self)

@@ -1,21 +1,29 @@
 # What sockets.py is compiled with.
 
+cimport cython
 from fastws.aio._channel cimport Channel as CChannel
+from fastws.aio._wire cimport Readiness as CReadiness
+from fastws.aio._wire cimport Wire as CWire
+
+
+cdef class Watched:
+    cpdef on_ready(self, int events)
 
 
 cdef class Poller:
     cdef object _loop
-    cdef object _poll
-    cdef dict _ready
+    cdef CReadiness _readiness
+    cdef dict _watched
+    cdef object __weakref__
 
+    @cython.locals(readiness=CReadiness, watched=Watched, count=int, i=int)
     cpdef _serve_ready(self)
 
 
-cdef class SocketTransport:
+cdef class SocketTransport(Watched):
     cdef object _loop
     cdef object _sock
-    cdef object _recv_into
-    cdef object _send
+    cdef CWire _wire
     cdef int _fd
     cdef CChannel _connection
     cdef Poller _poller
@@ -27,11 +35,17 @@ cdef class SocketTransport:
     cdef int _events
     cdef bint _closing
     cdef bint _eof_wanted
-    cdef dict _extra
+    cdef object _sockname
+    cdef object _peername
 
-    cpdef _on_ready(self, int events)
+    @cython.locals(nbytes=Py_ssize_t, reads=int)
     cpdef _read_ready(self)
     cpdef _watch(self, int events)
+    @cython.locals(sent=Py_ssize_t)
     cpdef write(self, data)
+    @cython.locals(sent=Py_ssize_t)
+    cpdef write_both(self, head, payload)
+    cpdef _keep(self, data)
+    @cython.locals(sent=Py_ssize_t)
     cpdef _write_ready(self)
     cpdef _lose(self, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .._kernels import serialize_message
+from .._kernels import serialize_message, split_message
 from ..errors import ConcurrencyError
 from ..frames import Role, State
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from .._kernels import FrameBuffer
     from ..frames import Fragment
     from ..protocol import Protocol
     from .waiter import Waiter
@@ -24,8 +25,8 @@ __all__ = ["BURST_MESSAGES", "Channel"]
 # After so many messages sent without a break the event loop gets a turn.
 BURST_MESSAGES = 256
 
-# Frames sent while input is processed leave together, but not more than this many bytes.
-_CORK_BYTES = 64 * 1024
+# A payload of so many bytes is written from where it is.
+_LARGE_BYTES = 16 * 1024
 
 _CLOSED = State.CLOSED
 
@@ -38,6 +39,7 @@ class Channel:
         protocol: Protocol,
         loop: asyncio.AbstractEventLoop,
         buffer: memoryview,
+        frames: FrameBuffer,
         high: float,
         low: float,
         waiter: Waiter,
@@ -47,7 +49,7 @@ class Channel:
         self._reader = protocol.reader
         self._buffer = buffer
         self._direct = False
-        self._transport: Optional[asyncio.Transport] = None
+        self._transport: Any = None
         self._foreign = True
         self._opened = False
         self._can_send = False
@@ -60,7 +62,7 @@ class Channel:
         self._waiter = waiter
         self._write_paused = False
         self._corked = False
-        self._cork_room = 0
+        self._frames = frames
         self._masked = protocol.role is Role.CLIENT
         self._threshold = 0  # messages of so many bytes need more than the short way
         self._compresses = False
@@ -79,7 +81,7 @@ class Channel:
         self._compresses = extension is not None
         self._threshold = 1 << 62 if extension is None else extension.threshold
 
-    def _take(self) -> Optional[Item]:
+    def take(self) -> Optional[Item]:
         """Return the next message that has arrived, or None."""
         messages = self._messages
         taken = self._taken
@@ -93,7 +95,7 @@ class Channel:
             self._resume_reading()
         return message
 
-    def _wait(self) -> Waiter:
+    def wait(self) -> Waiter:
         """Return what to wait for when there is no message."""
         # Whatever arrived last is taken: closing is the only other thing to hear of.
         if not self._can_send and self.protocol.state is _CLOSED:
@@ -103,7 +105,7 @@ class Channel:
         return self._waiter
 
     def _put_back(self, items: list[Any]) -> None:
-        """Undo ``_take`` for these, the last ones taken."""
+        """Undo ``take`` for these, the last ones taken."""
         self._messages[: self._taken] = items
         self._taken = 0
 
@@ -111,7 +113,7 @@ class Channel:
         """How many messages wait to be taken."""
         return len(self._messages) - self._taken
 
-    def _get_buffer(self, sizehint: int) -> Buffer:
+    def get_buffer(self) -> Buffer:
         buffer = self._reader.get_buffer()
         if buffer is None:
             self._direct = False
@@ -120,7 +122,7 @@ class Channel:
         # TLS reads record after record into slices of it, which must not be copies.
         return memoryview(buffer)
 
-    def _buffer_updated(self, nbytes: int) -> None:
+    def buffer_updated(self, nbytes: int) -> None:
         try:
             self._burst = 0
             if not self._opened:
@@ -134,12 +136,12 @@ class Channel:
             if reader.has_control:
                 self._receive_control(events)
             elif events:
-                self._deliver(events)
-            self._flush_messages()
+                self.deliver(events)
+            self.flush()
         except Exception as error:
             self._fail(error)
 
-    def _deliver(self, events: list[Any]) -> None:
+    def deliver(self, events: list[Any]) -> None:
         """Give messages to whoever waits; cork what is sent meanwhile."""
         if self._taken == len(self._messages):
             self._messages = events
@@ -148,7 +150,6 @@ class Channel:
         self._taken = 0
         if self._waiter.waiting:
             self._corked = True
-            self._cork_room = _CORK_BYTES
             try:
                 self._waiter.wake()
             finally:
@@ -156,7 +157,7 @@ class Channel:
         if len(self._messages) - self._taken > self._high:
             self._limit_queue()
 
-    def _send_now(self, message: Any) -> int:
+    def send_now(self, message: Any) -> int:
         """Send a plain message the short way; 0 if it cannot go that way.
 
         Else 1 when all is done, 2 to wait after it, 3 to let the event loop have a turn.
@@ -171,20 +172,47 @@ class Channel:
             or self._in_fragments
         ):
             return 0
-        frame = serialize_message(message, self._masked)
-        self._out.append(frame)
         self._burst += 1
-        if self._corked:
-            self._cork_room -= len(frame)
-            if self._cork_room > 0:
+        frames = self._frames
+        if self._write_paused or len(message) >= _LARGE_BYTES:
+            self._send_large(message)
+        elif (
+            (frames.filler is None or frames.filler is self)
+            and not self._out
+            and not self._handshake_out
+        ):
+            frames.filler = self
+            if not frames.add(message, self._masked):
+                self.flush()
+                frames.filler = self
+                frames.add(message, self._masked)
+            if self._corked:
                 return 1
-        self._flush_messages()
+            self.flush()
+        else:
+            # Others go first; or another connection's frames are in there, corked.
+            self._out.append(serialize_message(message, self._masked))
+            self.flush()
         if self._write_paused:
             return 2
         return 3 if self._burst >= BURST_MESSAGES else 1
 
-    def _flush_messages(self) -> None:
+    def _send_large(self, message: Any) -> None:
+        if self._masked or self._foreign or self._write_paused:
+            self._out.append(serialize_message(message, self._masked))
+            self.flush()
+            return
+        self.flush()
+        if self._write_paused or self._transport is None:
+            self._out.append(serialize_message(message, False))
+        else:
+            self._transport.write_both(*split_message(message))
+
+    def flush(self) -> None:
         """Write what waits to be written, unless enough is on its way already."""
+        frames: Any = self._frames
+        if frames.filler is self:
+            self._write_frames(frames)
         if self._write_paused or self._transport is None:
             return
         if self._foreign and self._transport.is_closing():
@@ -193,17 +221,46 @@ class Channel:
             self._handle_eof()
             return
         out = self._out
+        waiting: Any
         if self._handshake_out or self._urgent or self._pongs:
-            frames = self.protocol.data_to_send()
+            waiting = self.protocol.data_to_send()
         elif out:
-            frames = out[:]
+            waiting = out[:]
             out.clear()
         else:
             return
-        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
         # A transport of the event loop tells of a failed write only in its next turn.
         if self._foreign and self._transport.is_closing():
             self._handle_eof()
+
+    def _write_frames(self, frames: Any) -> None:
+        """Write what was sent while nothing had to wait."""
+        try:
+            if self._transport is not None and not (self._foreign and self._transport.is_closing()):
+                self._transport.write(bytes(frames) if self._foreign else frames)
+        finally:
+            frames.clear()
+
+    # Compiled, those above are out of Python's sight: it would look for an override at each call.
+
+    def _take(self) -> Optional[Item]:
+        return self.take()
+
+    def _wait(self) -> Waiter:
+        return self.wait()
+
+    def _get_buffer(self, sizehint: int) -> Buffer:
+        return self.get_buffer()
+
+    def _buffer_updated(self, nbytes: int) -> None:
+        self.buffer_updated(nbytes)
+
+    def _deliver(self, events: list[Any]) -> None:
+        self.deliver(events)
+
+    def _flush_messages(self) -> None:
+        self.flush()
 
     # What a connection adds.
 
@@ -222,20 +279,5 @@ class Channel:
     def _fail(self, error: Exception) -> None:
         raise NotImplementedError
 
-    def _connection_made(self, transport: Any) -> None:
-        raise NotImplementedError
-
-    def _eof_received(self) -> Optional[bool]:
-        raise NotImplementedError
-
     def _handle_eof(self) -> None:
-        raise NotImplementedError
-
-    def _connection_lost(self, exc: Optional[Exception]) -> None:
-        raise NotImplementedError
-
-    def _pause_writing(self) -> None:
-        raise NotImplementedError
-
-    def _resume_writing(self) -> None:
         raise NotImplementedError

@@ -40,6 +40,8 @@ _OWN_ARGUMENTS = {"family", "host", "path", "port", "sock", "unix"}
 class ClientConnection(Connection):
     """A connection that ``connect`` opened to a server."""
 
+    __slots__ = ("_answered",)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._answered: asyncio.Future[None] = self.loop.create_future()

@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..conversion import convert, join_fragments
-from ..errors import ConcurrencyError, ConnectionClosedOK
+from ..errors import ConcurrencyError
 from ..frames import CloseCode, Fragment, State
 from ..prepared import PreparedMessage, is_fragments
 from .channel import BURST_MESSAGES
 from .fragments import FragmentStream
-from .hot import suspend
 from .lifecycle import Lifecycle
+from .suspend import suspend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -34,21 +34,10 @@ class Connection(Lifecycle):
     methods must be called in the thread of the event loop.
     """
 
-    # ----------------------------------------------------------------------------- receiving
-
-    async def recv(self, decode: Optional[bool] = None) -> Message:
-        """Return the next message: ``str`` for text, ``bytes`` for binary.
-
-        ``decode`` true gives ``str`` and false ``bytes`` in either case. Raises ConnectionClosed
-        when no more will come, ConcurrencyError while another task receives. No message is lost
-        when this is cancelled.
-        """
+    async def _recv_slowly(self, decode: Optional[bool]) -> Message:
         if self._incoming is not None:
             await self._skip_rest()
-        item = self._take()
-        while item is None:
-            await suspend(self._wait())
-            item = self._take()
+        item = await self._next()
         message = await self._join(item) if isinstance(item, Fragment) else item
         return message if decode is None else convert(message, decode)
 
@@ -67,23 +56,6 @@ class Connection(Lifecycle):
             if not isinstance(part, Fragment) or part.fin:
                 self._incoming = None
                 self._reader.fragments = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Message:
-        # Like recv(), in one coroutine: this is the way of nearly all messages.
-        if self._incoming is not None:
-            await self._skip_rest()
-        item = self._take()
-        while item is None:
-            try:
-                waiter = self._wait()
-            except ConnectionClosedOK:
-                raise StopAsyncIteration from None
-            await suspend(waiter)
-            item = self._take()
-        return await self._join(item) if isinstance(item, Fragment) else item
 
     async def _next(self) -> Union[Message, Fragment]:
         item = self._take()
@@ -105,26 +77,9 @@ class Connection(Lifecycle):
             raise
         return join_fragments(parts)
 
-    async def send(
-        self,
-        message: Union[Sendable, Iterable[Union[str, Buffer]], AsyncIterable[Union[str, Buffer]]],
-        text: Optional[bool] = None,
-        *,
-        compress: Optional[bool] = None,
+    async def _send_slowly(
+        self, message: Any, text: Optional[bool], compress: Optional[bool]
     ) -> None:
-        """Send a message: ``str`` as text, bytes-like as binary, unless ``text`` says otherwise.
-
-        An iterable or asynchronous iterable of these is sent in fragments. Waits while more than
-        ``write_limit`` bytes wait to be written. ``compress`` overrides the negotiated threshold.
-        Raises ConnectionClosed when nothing can be sent any more.
-        """
-        if text is None and compress is None:
-            sent = self._send_now(message)
-            if sent == 1:
-                return
-            if sent:
-                await (self._drain() if sent == 2 else self._yield())
-                return
         while self._fragments_done is not None:
             if self._fragments_task is asyncio.current_task():
                 raise ConcurrencyError("this task is sending a message in fragments")
@@ -132,10 +87,10 @@ class Connection(Lifecycle):
         if isinstance(message, (str, bytes)):
             self.protocol.send_message(message, text=text, compress=compress)
         elif hasattr(message, "__aiter__"):
-            await self._send_fragments(message, text, compress)  # type: ignore[arg-type]
+            await self._send_fragments(message, text, compress)
             return
         elif is_fragments(message):
-            await self._send_fragments(_aiter(message), text, compress)  # type: ignore[arg-type]
+            await self._send_fragments(_aiter(message), text, compress)
             return
         else:
             self.protocol.send_message(message, text=text, compress=compress)
@@ -204,11 +159,14 @@ class Connection(Lifecycle):
         waiter.add_done_callback(retrieve_exception)
 
         def on_pong(latency: float) -> None:
-            self._pong_waiters.discard(waiter)
+            if self._pong_waiters is not None:
+                self._pong_waiters.discard(waiter)
             if not waiter.done():
                 waiter.set_result(latency)
 
         self.protocol.send_ping(data, now=self.loop.time(), on_pong=on_pong)
+        if self._pong_waiters is None:
+            self._pong_waiters = set()
         self._pong_waiters.add(waiter)
         self._flush()
         return waiter
@@ -237,8 +195,6 @@ class Connection(Lifecycle):
         traceback: Optional[TracebackType],
     ) -> None:
         await self.close(CloseCode.NORMAL_CLOSURE if exc_type is None else CloseCode.INTERNAL_ERROR)
-
-    # ---------------------------------------------------------------------------------- time
 
 
 async def _aiter(fragments: Iterable[Any]) -> AsyncIterator[Any]:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import types
 from typing import TYPE_CHECKING
 
 from .._kernels import compiled
+from .wire import READABLE, WRITABLE
 
-__all__ = ["Channel", "Poller", "SocketTransport", "Waiter", "suspend"]
+__all__ = [
+    "READABLE",
+    "WRITABLE",
+    "Messages",
+    "Poller",
+    "Readiness",
+    "SocketTransport",
+    "Waiter",
+    "Watched",
+    "Wire",
+    "run_stepped",
+]
 
 # A module is imported after those it needs from here.
 if TYPE_CHECKING or not compiled:
     from .waiter import Waiter  # isort: split
-    from .channel import Channel  # isort: split
-    from .sockets import Poller, SocketTransport
+    from .messages import Messages  # isort: split
+    from .wire import Readiness, Wire  # isort: split
+    from .sockets import Poller, SocketTransport, Watched  # isort: split
+    from .stepping import run_stepped
 else:
     from ._waiter import Waiter  # isort: split
-    from ._channel import Channel  # isort: split
-    from ._sockets import Poller, SocketTransport
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-
-@types.coroutine
-def suspend(waiter: Waiter) -> Generator[Waiter, None, None]:
-    """Give the waiter to the task, as a future does when it is awaited; never compiled."""
-    yield waiter
+    from ._messages import Messages  # isort: split
+    from ._wire import Readiness, Wire  # isort: split
+    from ._sockets import Poller, SocketTransport, Watched  # isort: split
+    from ._stepping import run_stepped

@@ -8,10 +8,11 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from .._kernels import FrameBuffer
 from ..attributes import Attributes
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
-from .hot import Channel, Waiter
+from .hot import Messages, Waiter
 
 if TYPE_CHECKING:
     from ..options import Limit
@@ -22,19 +23,20 @@ __all__ = ["Lifecycle", "TransportProtocol"]
 # What one read can bring. It is parsed before the next read begins, so connections share it.
 _RECEIVE_BYTES = 256 * 1024
 
-_receive_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
+_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[memoryview, FrameBuffer]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
+def _shared_buffers(loop: asyncio.AbstractEventLoop) -> tuple[memoryview, FrameBuffer]:
+    """Where a loop's connections receive, and where they put what they send, one at a time."""
+    buffers = _buffers.get(loop)
+    if buffers is None:
+        buffers = _buffers[loop] = memoryview(bytearray(_RECEIVE_BYTES)), FrameBuffer()
     if hasattr(loop, "_proactor"):
         # A proactor fills the buffer while other connections are parsed.
-        return memoryview(bytearray(_RECEIVE_BYTES // 4))
-    buffer = _receive_buffers.get(loop)
-    if buffer is None:
-        buffer = _receive_buffers[loop] = memoryview(bytearray(_RECEIVE_BYTES))
-    return buffer
+        return memoryview(bytearray(_RECEIVE_BYTES // 4)), buffers[1]
+    return buffers
 
 
 class TransportProtocol(asyncio.BufferedProtocol):
@@ -50,8 +52,28 @@ class TransportProtocol(asyncio.BufferedProtocol):
         self.resume_writing = connection._resume_writing  # type: ignore[method-assign]
 
 
-class Lifecycle(Channel, Attributes):
+class Lifecycle(Messages, Attributes):
     """What ``Connection`` does besides messages, called by a transport or a timer."""
+
+    # A dict for each connection would be most of what an idle one costs.
+    __slots__ = (
+        "_closed",
+        "_drain_waiters",
+        "_eof_sent",
+        "_fragments_done",
+        "_fragments_task",
+        "_id",
+        "_lost",
+        "_pong_waiters",
+        "_timer",
+        "_timer_at",
+        "_write_deadline",
+        "_write_left",
+        "_write_limit",
+        "_write_timeout",
+        "logger",
+        "skipped_messages",
+    )
 
     def __init__(
         self,
@@ -64,9 +86,10 @@ class Lifecycle(Channel, Attributes):
     ) -> None:
         loop = asyncio.get_running_loop()
         high, low = water_marks(max_queue, "max_queue")
-        super().__init__(protocol, loop, _receive_buffer(loop), high, low, Waiter(loop))
+        super().__init__(protocol, loop, *_shared_buffers(loop), high, low, Waiter(loop))
         self.logger: Union[logging.Logger, logging.LoggerAdapter[Any]]
         self.logger = logger or logging.getLogger("fastws")
+        self._id = None
         self.skipped_messages = 0  # broadcasts that were not queued here, for want of room
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at: Optional[float] = None
@@ -75,12 +98,13 @@ class Lifecycle(Channel, Attributes):
         self._write_timeout = write_timeout
         self._write_deadline: Optional[float] = None
         self._write_left = 0
-        self._drain_waiters: list[asyncio.Future[None]] = []
+        self._drain_waiters: Optional[list[asyncio.Future[None]]] = None
         self._fragments_done: Optional[asyncio.Future[None]] = None
         self._fragments_task: Optional[asyncio.Task[Any]] = None
         self._eof_sent = False
-        self._closed: asyncio.Future[None] = self.loop.create_future()
-        self._pong_waiters: set[asyncio.Future[float]] = set()
+        self._lost = False
+        self._closed: Optional[asyncio.Future[None]] = None  # for those who wait for it
+        self._pong_waiters: Optional[set[asyncio.Future[float]]] = None
 
     def _address(self, name: str) -> Any:
         return None if self._transport is None else self._transport.get_extra_info(name)
@@ -88,7 +112,8 @@ class Lifecycle(Channel, Attributes):
     @property
     def transport(self) -> Optional[asyncio.Transport]:
         """The event loop's transport under the connection."""
-        return self._transport
+        transport: Optional[asyncio.Transport] = self._transport
+        return transport
 
     def _receive_control(self, events: list[Event]) -> None:
         # Messages first: what the application answers at once goes out before our close frame.
@@ -170,7 +195,7 @@ class Lifecycle(Channel, Attributes):
             self._wake_senders()
 
     def _wake_senders(self) -> None:
-        for waiter in self._drain_waiters:
+        for waiter in self._drain_waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -186,12 +211,13 @@ class Lifecycle(Channel, Attributes):
 
     async def _drain(self) -> None:
         waiter = self.loop.create_future()
+        if self._drain_waiters is None:
+            self._drain_waiters = []
         self._drain_waiters.append(waiter)
         try:
             await waiter
         finally:
-            if waiter in self._drain_waiters:
-                self._drain_waiters.remove(waiter)
+            self._drain_waiters.remove(waiter)
         if self.protocol.state is State.CLOSED:
             raise self.protocol.close_exc
 
@@ -204,6 +230,10 @@ class Lifecycle(Channel, Attributes):
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed, by either side."""
+        if self._lost:
+            return
+        if self._closed is None:
+            self._closed = self.loop.create_future()
         await asyncio.shield(self._closed)
 
     def _abort(self) -> None:
@@ -221,13 +251,13 @@ class Lifecycle(Channel, Attributes):
             self._abort()
 
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = transport
         high, low = self._write_limit
         # uvloop counts in a C int.
         most = 2**31 - 1
         # asyncio's TLS transport would pause at zero with nothing to write.
         high = max(1, min(high, most))
-        self._transport.set_write_buffer_limits(int(high), int(min(low, high)))  # type: ignore[union-attr]
+        self._transport.set_write_buffer_limits(int(high), int(min(low, high)))
         self._set_timer()
 
     def _eof_received(self) -> Optional[bool]:
@@ -257,13 +287,14 @@ class Lifecycle(Channel, Attributes):
             self._timer.cancel()
             self._timer = None
         self._write_paused = False
-        if not self._closed.done():
+        self._lost = True
+        if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
         self._wake_senders()
-        for pong in self._pong_waiters:
+        for pong in self._pong_waiters or ():
             if not pong.done():
                 pong.set_exception(self.protocol.close_exc)
-        self._pong_waiters.clear()
+        self._pong_waiters = None
         self._waiter.wake()
 
     def _set_timer(self) -> None:
@@ -279,7 +310,7 @@ class Lifecycle(Channel, Attributes):
             self._timer.cancel()
             self._timer = None
         self._timer_at = deadline
-        if deadline is not None and not self._closed.done():
+        if deadline is not None and not self._lost:
             self._timer = self.loop.call_at(deadline, self._on_timer)
 
     def _on_timer(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import socket
 import stat
 import sys
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .hot import Poller, SocketTransport
+from .hot import Poller, SocketTransport, Watched
 
 if TYPE_CHECKING:
     import logging
@@ -23,6 +22,15 @@ __all__ = ["SocketServer", "open_listeners", "open_unix_listener", "resolve"]
 
 # Accepted in one turn of the loop; the rest waits until connections that are open had their turn.
 _ACCEPTS_PER_TURN = 64
+
+
+class _Listener(Watched):
+    def __init__(self, server: SocketServer, sock: socket.socket) -> None:
+        self._server = server
+        self._sock = sock
+
+    def on_ready(self, events: int) -> None:
+        self._server.accept(self._sock)
 
 
 class SocketServer:
@@ -81,7 +89,7 @@ class SocketServer:
         self._paused = None
         self._poller = Poller.of(self._loop)
         for sock in self._sockets:
-            self._poller.register(sock.fileno(), functools.partial(self._accept, sock))
+            self._poller.register(sock.fileno(), _Listener(self, sock))
 
     def _unwatch(self) -> None:
         if self._poller is not None:
@@ -89,10 +97,11 @@ class SocketServer:
                 self._poller.unregister(sock.fileno())
             self._poller = None
 
-    def _accept(self, listener: socket.socket, events: int) -> None:
+    def accept(self, listener: socket.socket) -> None:
+        """Accept who waits at one of the sockets."""
         for _ in range(_ACCEPTS_PER_TURN):
             try:
-                sock, _ = listener.accept()
+                sock, peername = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -104,7 +113,7 @@ class SocketServer:
             try:
                 sock.setblocking(False)
                 assert self._poller is not None
-                SocketTransport(self._loop, sock, self._make_connection(), self._poller)
+                SocketTransport(self._loop, sock, self._make_connection(), self._poller, peername)
             except Exception as error:
                 self._logger.error("cannot serve a connection", exc_info=error)
                 sock.close()

@@ -14,6 +14,7 @@ from ..frames import CloseCode, State
 from ..http11 import SERVER, Request, Response
 from ..options import ServerOptions, water_marks
 from .broadcast import broadcast
+from .hot import run_stepped
 from .lifecycle import TransportProtocol
 from .listening import SocketServer, open_listeners, open_unix_listener
 from .server_connection import ServerConnection, basic_auth
@@ -90,7 +91,7 @@ class Server:
         return TransportProtocol(self._create_connection(self))
 
     def _start(self, connection: ServerConnection, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = connection.loop.create_task(coroutine)
+        task = run_stepped(connection.loop, coroutine)
         # The event loop itself holds tasks only weakly.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -38,6 +38,8 @@ __all__ = ["ServerConnection", "basic_auth"]
 class ServerConnection(Connection):
     """A connection that a client opened to a ``Server``."""
 
+    __slots__ = ("_eof_before_answer", "server")
+
     username: str  # set by basic_auth()
 
     def __init__(self, server: Server) -> None:

@@ -14,21 +14,18 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
+from .hot import READABLE, WRITABLE, Readiness, Wire
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .channel import Channel
-
-__all__ = ["Poller", "SocketTransport", "can_own_sockets"]
+__all__ = ["Poller", "SocketTransport", "Watched", "can_own_sockets"]
 
 # One connection's share of a turn: with more than this waiting, the others come first.
 _READS_PER_TURN = 4
 
 # How often a turn looks for more connections that are ready.
 _ROUNDS_PER_TURN = 4
-
-_READ = 1
-_WRITE = 4
 
 
 def can_own_sockets(loop: asyncio.AbstractEventLoop) -> bool:
@@ -38,42 +35,12 @@ def can_own_sockets(loop: asyncio.AbstractEventLoop) -> bool:
     )
 
 
-class _Kqueue:
-    """What we use of ``select.epoll``, with kqueue."""
+class Watched:
+    """Something with a descriptor that a ``Poller`` watches."""
 
-    def __init__(self) -> None:
-        self._queue = select.kqueue()  # type: ignore[attr-defined]
-        self._events: dict[int, int] = {}
-
-    def fileno(self) -> int:
-        return int(self._queue.fileno())
-
-    def close(self) -> None:
-        self._queue.close()
-
-    def register(self, fd: int, events: int) -> None:
-        self._events[fd] = 0
-        self.modify(fd, events)
-
-    def modify(self, fd: int, events: int) -> None:
-        changed = self._events[fd] ^ events
-        self._events[fd] = events
-        kq: Any = select
-        for bit, kind in ((_READ, kq.KQ_FILTER_READ), (_WRITE, kq.KQ_FILTER_WRITE)):
-            if changed & bit:
-                flag = kq.KQ_EV_ADD if events & bit else kq.KQ_EV_DELETE
-                self._queue.control([kq.kevent(fd, kind, flag)], 0)
-
-    def unregister(self, fd: int) -> None:
-        self.modify(fd, 0)
-        del self._events[fd]
-
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
-        kq: Any = select
-        return [
-            (event.ident, _READ if event.filter == kq.KQ_FILTER_READ else _WRITE)
-            for event in self._queue.control(None, 256, timeout)
-        ]
+    def on_ready(self, events: int) -> None:
+        """Act on readiness: READABLE, WRITABLE, or what else the system tells."""
+        raise NotImplementedError
 
 
 class Poller:
@@ -85,9 +52,9 @@ class Poller:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._poll: Any = select.epoll() if hasattr(select, "epoll") else _Kqueue()
-        self._ready: dict[int, Callable[[int], None]] = {}
-        loop.add_reader(self._poll.fileno(), self._serve_ready)
+        self._readiness = Readiness()
+        self._watched: dict[int, Watched] = {}
+        loop.add_reader(self._readiness.fileno(), self._serve_ready)
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Poller:
@@ -97,98 +64,109 @@ class Poller:
             poller = cls._pollers[loop] = Poller(loop)
         return poller
 
-    def register(self, fd: int, ready: Callable[[int], None]) -> None:
-        """Have ``ready(events)`` called when there is something to read."""
-        self._ready[fd] = ready
-        self._poll.register(fd, _READ)
+    def register(self, fd: int, watched: Watched) -> None:
+        """Have ``watched.on_ready`` called when there is something to read."""
+        self._watched[fd] = watched
+        self._readiness.register(fd, READABLE)
 
     def modify(self, fd: int, events: int) -> None:
-        self._poll.modify(fd, events)
+        self._readiness.modify(fd, events)
 
     def unregister(self, fd: int) -> None:
-        del self._ready[fd]
-        self._poll.unregister(fd)
-        if not self._ready:
+        del self._watched[fd]
+        self._readiness.unregister(fd)
+        if not self._watched:
             del self._pollers[self._loop]
             if not self._loop.is_closed():
-                self._loop.remove_reader(self._poll.fileno())
-            self._poll.close()
+                self._loop.remove_reader(self._readiness.fileno())
+            self._readiness.close()
 
     def _serve_ready(self) -> None:
-        ready = self._ready
+        readiness = self._readiness
         for _ in range(_ROUNDS_PER_TURN):
-            batch = self._poll.poll(0)
-            for fd, events in batch:
+            count = readiness.poll()
+            for i in range(count):
                 # One that is ready may have closed another that was.
-                callback = ready.get(fd)
-                if callback is not None:
-                    callback(events)
+                watched = self._watched.get(readiness.fd(i))
+                if watched is not None:
+                    watched.on_ready(readiness.events(i))
             # While some were served others became ready, most likely: asking costs less than a turn
             # of the loop. What else the loop has to do waits for a few rounds at most.
-            if not batch or not ready:
+            if count == 0 or not self._watched:
                 return
 
 
-class SocketTransport:
+class SocketTransport(Watched):
     """A transport, as asyncio's, of one connection over a plain non-blocking socket."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
-        connection: Channel,
+        connection: Any,  # a Lifecycle; compiled, only its Channel is seen
         poller: Optional[Poller] = None,
+        peername: Any = None,
     ) -> None:
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
         self._connection = connection
         self._poller = poller
-        self._recv_into = sock.recv_into
-        self._send = sock.send
-        self._backlog: deque[Union[bytes, memoryview]] = deque()
+        self._wire = Wire(sock)
+        self._backlog: Optional[deque[Union[bytes, memoryview]]] = None
         self._backlog_bytes = 0
         self._high = 64 * 1024
         self._low = 16 * 1024
         self._writing_paused = False
-        self._events = _READ
+        self._events = READABLE
         self._closing = False
         self._eof_wanted = False
-        self._extra = {"socket": sock, "sockname": sock.getsockname()}
-        try:
-            self._extra["peername"] = sock.getpeername()
-        except OSError:
-            self._extra["peername"] = None
+        self._sockname: Any = None
+        self._peername = peername
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if poller is None:
             loop.add_reader(self._fd, self._read_ready)
         else:
-            poller.register(self._fd, self._on_ready)
+            poller.register(self._fd, self)
         connection._foreign = False
         connection._connection_made(self)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._extra.get(name, default)
+        if name == "socket":
+            return self._sock
+        if name == "sockname":
+            return self._sockname or self._ask(self._sock.getsockname)
+        if name == "peername":
+            return self._peername or self._ask(self._sock.getpeername)
+        return default
 
-    def _on_ready(self, events: int) -> None:
-        if events & ~_WRITE:  # errors and hang-ups show when reading
-            if self._events & _READ:
+    def _ask(self, name: Callable[[], Any]) -> Any:
+        try:
+            return name()
+        except OSError:
+            return None
+
+    def on_ready(self, events: int) -> None:
+        if events & ~WRITABLE:  # errors and hang-ups show when reading
+            if self._events & READABLE:
                 self._read_ready()
-            elif not events & (_READ | _WRITE):
+            elif not events & (READABLE | WRITABLE):
                 self._lose(None)
-        if events & _WRITE and self._events & _WRITE:
+        if events & WRITABLE and self._events & WRITABLE:
             self._write_ready()
 
     def _read_ready(self) -> None:
-        for _ in range(_READS_PER_TURN):
-            buffer: Any = self._connection._get_buffer(-1)
+        reads = _READS_PER_TURN
+        while reads > 0:
+            reads -= 1
+            buffer: Any = self._connection.get_buffer()
             try:
-                nbytes = self._recv_into(buffer)
-            except BlockingIOError:
-                return
+                nbytes = self._wire.receive(buffer)
             except OSError as error:
                 self._lose(error)
+                return
+            if nbytes < 0:
                 return
             if nbytes == 0:
                 if not self._connection._eof_received():
@@ -197,8 +175,8 @@ class SocketTransport:
                     self.pause_reading()
                 return
             full = nbytes == len(buffer)
-            self._connection._buffer_updated(nbytes)
-            if not full or not self._events & _READ:
+            self._connection.buffer_updated(nbytes)
+            if not full or not self._events & READABLE:
                 return
 
     def _watch(self, events: int) -> None:
@@ -210,71 +188,93 @@ class SocketTransport:
         if self._poller is not None:
             self._poller.modify(self._fd, events)
             return
-        if changed & _READ:
-            if events & _READ:
+        if changed & READABLE:
+            if events & READABLE:
                 self._loop.add_reader(self._fd, self._read_ready)
             else:
                 self._loop.remove_reader(self._fd)
-        if changed & _WRITE:
-            if events & _WRITE:
+        if changed & WRITABLE:
+            if events & WRITABLE:
                 self._loop.add_writer(self._fd, self._write_ready)
             else:
                 self._loop.remove_writer(self._fd)
 
     def pause_reading(self) -> None:
-        self._watch(self._events & ~_READ)
+        self._watch(self._events & ~READABLE)
 
     def resume_reading(self) -> None:
         if not self._closing:
-            self._watch(self._events | _READ)
+            self._watch(self._events | READABLE)
 
     def is_reading(self) -> bool:
-        return bool(self._events & _READ)
+        return bool(self._events & READABLE)
 
     def write(self, data: Any) -> None:
         """Send what the socket takes at once; keep the rest."""
         if self._fd < 0:
             return
+        sent = 0
         if not self._backlog:
             try:
-                sent = self._send(data)
-            except BlockingIOError:
-                sent = 0
+                sent = self._wire.send(data)
             except OSError as error:
                 self._lose(error)
                 return
-            if sent == len(data):
+            if sent == memoryview(data).nbytes:
                 return
-            data = memoryview(data)[sent:]
-            self._watch(self._events | _WRITE)
+        # What is no bytes object is a buffer that is about to be used again.
+        self._keep(memoryview(data)[sent:] if isinstance(data, bytes) else bytes(data)[sent:])
+
+    def write_both(self, head: bytes, payload: bytes) -> None:
+        """As ``write(head + payload)``, without making one of them."""
+        if self._backlog or self._fd < 0:
+            self.write(head)
+            self.write(payload)
+            return
+        try:
+            sent = self._wire.send_both(head, payload)
+        except OSError as error:
+            self._lose(error)
+            return
+        sent -= len(head)
+        if sent < 0:
+            self._keep(head[sent:])
+            sent = 0
+        if sent < len(payload):
+            self._keep(memoryview(payload)[sent:] if sent else payload)
+
+    def _keep(self, data: Any) -> None:
+        """Write this when the socket takes more."""
+        if self._backlog is None:
+            self._backlog = deque()
         self._backlog.append(data)
         self._backlog_bytes += len(data)
+        self._watch(self._events | WRITABLE)
         if self._backlog_bytes > self._high and not self._writing_paused:
             self._writing_paused = True
             self._connection._pause_writing()
 
     def _write_ready(self) -> None:
-        backlog = self._backlog
+        backlog: Any = self._backlog
         try:
             while backlog:
                 data = backlog[0]
-                sent = self._send(data)
+                sent = self._wire.send(data)
                 self._backlog_bytes -= sent
                 if sent < len(data):
                     backlog[0] = memoryview(data)[sent:]
                     break
                 backlog.popleft()
-        except BlockingIOError:
-            pass
         except OSError as error:
             self._lose(error)
             return
         if not backlog:
-            self._watch(self._events & ~_WRITE)
+            self._backlog = None
+            self._watch(self._events & ~WRITABLE)
         if self._writing_paused and self._backlog_bytes <= self._low:
             self._writing_paused = False
             self._connection._resume_writing()
-        if not backlog:
+        if not self._backlog:
             if self._closing:
                 self._lose(None)
             elif self._eof_wanted:
@@ -315,7 +315,7 @@ class SocketTransport:
         if not self._backlog:
             self._lose(None)
         else:
-            self._watch(_WRITE)
+            self._watch(WRITABLE)
 
     def abort(self) -> None:
         self._lose(None)
@@ -331,8 +331,11 @@ class SocketTransport:
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
         self._fd = -1
-        self._backlog.clear()
+        self._backlog = None
         self._backlog_bytes = 0
+        # Who the other side was is asked for later, too.
+        self._sockname = self.get_extra_info("sockname")
+        self._peername = self.get_extra_info("peername")
         self._sock.close()
         # Nothing can be sent from here on; whoever tries without ever waiting must hear of it.
         self._connection._handle_eof()

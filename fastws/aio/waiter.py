@@ -10,14 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-__all__ = ["Waiter"]
+__all__ = ["Stepper", "Waiter"]
+
+
+class Stepper:
+    """What can make the next step of a task's coroutine without the task."""
+
+    def step(self, waiter: Waiter) -> bool:
+        """Make the next step; return False if the task has to."""
+        raise NotImplementedError
 
 
 class Waiter:
     """A future without a result that is used again and again, by one waiting task at a time.
 
     ``wake`` runs the task's next step at once instead of in the loop's next iteration, except where
-    another task is running, which must not be interrupted.
+    another task is running, which must not be interrupted. What yielded the waiter to its task may
+    have set ``_stepped``: that makes the step then, and the task need not know.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -27,7 +36,9 @@ class Waiter:
         self.waiting = False
         self._done = True
         self._cancelled = False
+        self._cancel_refused = False  # while nobody waited, as ``_done`` says
         self._cancel_message: Any = None
+        self._stepped: Optional[Stepper] = None
         self._callback: Optional[Callable[[Waiter], object]] = None
         self._context: Optional[Context] = None
         self._more: Optional[list[tuple[Callable[[Waiter], object], Optional[Context]]]] = None
@@ -40,6 +51,7 @@ class Waiter:
         self.waiting = True
         self._done = False
         self._cancelled = False
+        self._stepped = None
         self._asyncio_future_blocking = True
         return True
 
@@ -48,6 +60,15 @@ class Waiter:
         if self._done:
             return
         self._done = True
+        stepped = self._stepped
+        if (
+            stepped is not None
+            and self._callback is not None
+            and self._context is not None
+            and self._more is None
+            and stepped.step(self)
+        ):
+            return
         if self._more is not None or current_task(self._loop) is not None:
             self._schedule_callbacks()
             return
@@ -61,6 +82,7 @@ class Waiter:
             self._context.run(callback, self)
 
     def _schedule_callbacks(self) -> None:
+        self._stepped = None
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self._context)
             self._callback = None
@@ -79,6 +101,7 @@ class Waiter:
 
     def cancel(self, msg: Any = None) -> bool:
         if self._done:
+            self._cancel_refused = True
             return False
         self._done = self._cancelled = True
         self._cancel_message = msg

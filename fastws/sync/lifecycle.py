@@ -55,6 +55,7 @@ class Lifecycle(Attributes):
     ) -> None:
         self.protocol = protocol
         self.socket = sock
+        self._id = None
         self.logger = logger or logging.getLogger("fastws")
         self._stream = open_stream(sock)
         self._reader = protocol.reader

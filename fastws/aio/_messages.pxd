@@ -1,0 +1,5 @@
+from fastws.aio._channel cimport Channel
+
+
+cdef class Messages(Channel):
+    pass

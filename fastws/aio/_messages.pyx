@@ -1,0 +1,232 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
+"""Receiving and sending without a coroutine for each message; `messages.py` is the twin."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_CheckExact
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.unicode cimport PyUnicode_CheckExact
+
+from ..errors import ConnectionClosedOK
+
+from fastws.aio._channel cimport Channel
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    PySendResult PyIter_Send(object coroutine, object value, PyObject **result) except PYGEN_ERROR
+    ctypedef PyObject *(*iternextfunc)(PyObject *) except? NULL
+    ctypedef struct PyTypeObject:
+        iternextfunc tp_iternext
+    PyObject *PyExc_StopIteration
+    void PyErr_SetObject(PyObject *kind, PyObject *value)
+    int PyErr_WarnFormat(object category, Py_ssize_t level, const char *text, ...) except -1
+    void Py_DECREF(PyObject *)
+
+__all__ = ["Messages"]
+
+cdef enum:
+    NEW
+    UNDER_WAY
+    ENDED
+
+cdef enum:
+    RECEIVE
+    ITERATE
+    SEND
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Operation:
+    """What ``recv`` and ``send`` return: a coroutine to whoever awaits it."""
+
+    cdef Messages connection
+    cdef object message
+    cdef object text
+    cdef object option  # decode or compress
+    cdef object delegate  # a coroutine, for the long way
+    cdef int kind
+    cdef int state
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        """Go on, as ``coroutine.send``."""
+        cdef PyObject *result = NULL
+        cdef object taken
+        cdef bint ended
+        if value is not None and self.state == NEW:
+            raise TypeError("can't send non-None value to a just-started coroutine")
+        ended = self.go_on(value, &result)
+        taken = <object> result
+        Py_DECREF(result)
+        if ended:
+            raise StopIteration(taken)
+        return taken
+
+    def throw(self, kind, value=None, traceback=None):
+        """Go on with an exception, as ``coroutine.throw``."""
+        if self.state == ENDED:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        if self.delegate is not None:
+            if value is None and traceback is None:
+                return self.delegate.throw(kind)
+            return self.delegate.throw(kind, value, traceback)
+        self.end()
+        error = kind if value is None else value
+        if isinstance(error, type):
+            error = error()
+        raise error if traceback is None else error.with_traceback(traceback)
+
+    def close(self):
+        """End it wherever it is, as ``coroutine.close``."""
+        delegate = self.delegate
+        self.end()
+        if delegate is not None:
+            delegate.close()
+
+    def __dealloc__(self):
+        if self.state == NEW:
+            PyErr_WarnFormat(RuntimeWarning, 1, "coroutine 'Connection.%s' was never awaited",
+                             b"send" if self.kind == SEND else b"recv")
+
+    cdef int end(self) except -1:
+        if self.state == UNDER_WAY and self.delegate is None:
+            self.connection._waiter.waiting = False
+        self.state = ENDED
+        self.delegate = None
+        return 0
+
+    cdef bint receive(self, PyObject **result) except -1:
+        cdef Messages connection = self.connection
+        cdef object item
+        if self.state == NEW and (connection._incoming is not None or self.option is not None):
+            return self.go_the_long_way(connection._recv_slowly(self.option), result)
+        item = connection.take()
+        if item is None:
+            self.state = ENDED
+            try:
+                item = connection.wait()
+            except ConnectionClosedOK:
+                if self.kind == ITERATE:
+                    raise StopAsyncIteration from None
+                raise
+            self.state = UNDER_WAY
+            Py_INCREF(item)
+            result[0] = <PyObject *> item
+            return False
+        if not (PyBytes_CheckExact(item) or PyUnicode_CheckExact(item)):
+            return self.go_the_long_way(connection._join(item), result)
+        self.state = ENDED
+        Py_INCREF(item)
+        result[0] = <PyObject *> item
+        return True
+
+    cdef bint send_message(self, PyObject **result) except -1:
+        cdef Messages connection = self.connection
+        cdef int sent = 0
+        self.state = ENDED
+        if self.text is None and self.option is None:
+            sent = connection.send_now(self.message)
+        if sent == 1:
+            Py_INCREF(None)
+            result[0] = <PyObject *> None
+            return True
+        if sent == 2:
+            rest = connection._drain()
+        elif sent == 3:
+            rest = connection._yield()
+        else:
+            rest = connection._send_slowly(self.message, self.text, self.option)
+        self.message = None
+        self.state = UNDER_WAY
+        return self.go_the_long_way(rest, result)
+
+    cdef bint go_on(self, object value, PyObject **result) except -1:
+        """Give what to wait for, or the result at the end: True. Both are new references."""
+        cdef PySendResult status
+        if self.state == ENDED:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        if self.delegate is None:
+            if self.kind == SEND:
+                return self.send_message(result)
+            return self.receive(result)
+        self.state = UNDER_WAY
+        try:
+            status = PyIter_Send(self.delegate, value, result)
+        except BaseException as error:
+            self.state = ENDED
+            if self.kind == ITERATE and isinstance(error, ConnectionClosedOK):
+                raise StopAsyncIteration from None
+            raise
+        if status == PYGEN_RETURN:
+            self.state = ENDED
+            self.delegate = None
+            return True
+        return False
+
+    cdef bint go_the_long_way(self, object coroutine, PyObject **result) except -1:
+        self.delegate = coroutine
+        return self.go_on(None, result)
+
+
+cdef PyObject *_next(PyObject *self) except? NULL:
+    # What __next__ would be, but the result goes without building an exception in Python's way.
+    cdef PyObject *result = NULL
+    if not (<Operation> self).go_on(None, &result):
+        return result
+    if result != <PyObject *> None:
+        PyErr_SetObject(PyExc_StopIteration, result)
+    Py_DECREF(result)
+    return NULL
+
+
+(<PyTypeObject *> Operation).tp_iternext = _next
+
+
+cdef class Messages(Channel):
+    """``recv``, ``send`` and iteration, each a step or two of C where nothing has to be waited for."""
+
+    def recv(self, decode=None):
+        """Return the next message: ``str`` for text, ``bytes`` for binary.
+
+        ``decode`` true gives ``str`` and false ``bytes`` in either case. Raises ConnectionClosed
+        when no more will come, ConcurrencyError while another task receives. No message is lost
+        when this is cancelled.
+        """
+        cdef Operation operation = Operation.__new__(Operation)
+        operation.connection = self
+        operation.kind = RECEIVE
+        operation.option = decode
+        return operation
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        cdef Operation operation = Operation.__new__(Operation)
+        operation.connection = self
+        operation.kind = ITERATE
+        return operation
+
+    def send(self, message, text=None, *, compress=None):
+        """Send a message: ``str`` as text, bytes-like as binary, unless ``text`` says otherwise.
+
+        An iterable or asynchronous iterable of these is sent in fragments. Waits while more than
+        ``write_limit`` bytes wait to be written. ``compress`` overrides the negotiated threshold.
+        Raises ConnectionClosed when nothing can be sent any more.
+        """
+        cdef Operation operation = Operation.__new__(Operation)
+        operation.connection = self
+        operation.kind = SEND
+        operation.message = message
+        operation.text = text
+        operation.option = compress
+        return operation
