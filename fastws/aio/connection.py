@@ -34,8 +34,6 @@ class Connection(Lifecycle):
     methods must be called in the thread of the event loop.
     """
 
-    # ----------------------------------------------------------------------------- receiving
-
     async def recv(self, decode: Optional[bool] = None) -> Message:
         """Return the next message: ``str`` for text, ``bytes`` for binary.
 
@@ -237,8 +235,6 @@ class Connection(Lifecycle):
         traceback: Optional[TracebackType],
     ) -> None:
         await self.close(CloseCode.NORMAL_CLOSURE if exc_type is None else CloseCode.INTERNAL_ERROR)
-
-    # ---------------------------------------------------------------------------------- time
 
 
 async def _aiter(fragments: Iterable[Any]) -> AsyncIterator[Any]:
