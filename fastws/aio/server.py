@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
 from ..frames import CloseCode, State
-from ..http11 import SERVER, Request, Response
+from ..http11 import SERVER
 from ..options import ServerOptions, water_marks
 from .broadcast import broadcast
 from .lifecycle import TransportProtocol
@@ -20,24 +20,14 @@ from .server_connection import ServerConnection, basic_auth
 from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from collections.abc import Coroutine, Generator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from ..handshake import Origins
     from ..options import Compression, Limit
-
-    Handler = Callable[["ServerConnection"], Awaitable[None]]
-    ProcessRequest = Callable[
-        ["ServerConnection", Request],
-        Union[Response, Awaitable[Optional[Response]], None],
-    ]
-    ProcessResponse = Callable[
-        ["ServerConnection", Request, Response],
-        Union[Response, Awaitable[Optional[Response]], None],
-    ]
-    SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
+    from .server_connection import Handler, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
 

@@ -16,23 +16,19 @@ from typing import TYPE_CHECKING, Any, Optional
 from .._kernels import serialize_close
 from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
-from ..http11 import SERVER, Request, Response
+from ..http11 import SERVER
 from ..options import ServerOptions, water_marks
 from .server_connection import ServerConnection, basic_auth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from ..handshake import Origins
     from ..options import Compression, Limit
-
-    Handler = Callable[["ServerConnection"], None]
-    ProcessRequest = Callable[["ServerConnection", Request], Optional[Response]]
-    ProcessResponse = Callable[["ServerConnection", Request, Response], Optional[Response]]
-    SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
+    from .server_connection import Handler, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
 
