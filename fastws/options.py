@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional, Union
 
 from ._kernels import MessageReader
@@ -9,9 +11,7 @@ from .deflate import Deflate
 from .errors import InvalidStatus, SecurityError
 from .frames import Role
 from .handshake import ClientHandshake, ServerHandshake
-from .http11 import USER_AGENT
 from .protocol import Protocol
-from .uri import parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,37 +49,27 @@ def _deflate(compression: Compression) -> Optional[Deflate]:
     raise ValueError(f"compression must be 'deflate', None or a Deflate(), not {compression!r}")
 
 
+@dataclass(kw_only=True)
 class _Options:
-    """What both roles give to ``Protocol``."""
+    """What both roles give to ``Protocol``; a wrong one is an error here, not when connected."""
 
-    def __init__(
-        self,
-        *,
-        open_timeout: Optional[float],
-        ping_interval: Optional[float],
-        ping_timeout: Optional[float],
-        close_timeout: Optional[float],
-        max_size: Optional[int],
-        max_fragments: Optional[int],
-        decode: bool,
-    ) -> None:
-        for name, seconds in (
-            ("open_timeout", open_timeout),
-            ("ping_interval", ping_interval),
-            ("ping_timeout", ping_timeout),
-            ("close_timeout", close_timeout),
-        ):
+    subprotocols: Optional[Sequence[str]]
+    compression: Compression
+    open_timeout: Optional[float]
+    ping_interval: Optional[float]
+    ping_timeout: Optional[float]
+    close_timeout: Optional[float]
+    max_size: Optional[int]
+    max_fragments: Optional[int]
+    decode: bool
+
+    def __post_init__(self) -> None:
+        for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout"):
+            seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {seconds!r}")
-        # A wrong limit is an error here, not at the first connection.
-        MessageReader(Role.SERVER, max_size=max_size, max_fragments=max_fragments)
-        self.open_timeout = open_timeout
-        self.ping_interval = ping_interval
-        self.ping_timeout = ping_timeout
-        self.close_timeout = close_timeout
-        self.max_size = max_size
-        self.max_fragments = max_fragments
-        self.decode = decode
+        MessageReader(Role.SERVER, max_size=self.max_size, max_fragments=self.max_fragments)
+        self._deflate = _deflate(self.compression)
 
     def _protocol(
         self, role: Role, handshake: Union[ClientHandshake, ServerHandshake], now: float
@@ -98,48 +88,26 @@ class _Options:
         )
 
 
+@dataclass(kw_only=True)
 class ServerOptions(_Options):
     """What a server makes every connection's protocol from."""
 
-    def __init__(
-        self,
-        *,
-        origins: Optional[Origins],
-        subprotocols: Optional[Sequence[str]],
-        compression: Compression,
-        server_header: Optional[str],
-        open_timeout: Optional[float],
-        ping_interval: Optional[float],
-        ping_timeout: Optional[float],
-        close_timeout: Optional[float],
-        max_size: Optional[int],
-        max_fragments: Optional[int],
-        decode: bool,
-    ) -> None:
-        super().__init__(
-            open_timeout=open_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            max_fragments=max_fragments,
-            decode=decode,
-        )
-        self._origins = origins
-        self._subprotocols = subprotocols
-        self._deflate = _deflate(compression)
-        self._server_header = server_header
-        self._handshake(None)  # a wrong argument is an error here, not at the first connection
+    origins: Optional[Origins]
+    server_header: Optional[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._handshake(None)
 
     def _handshake(
         self, select_subprotocol: Optional[Callable[[list[str]], Optional[str]]]
     ) -> ServerHandshake:
         return ServerHandshake(
-            origins=self._origins,
-            subprotocols=self._subprotocols,
+            origins=self.origins,
+            subprotocols=self.subprotocols,
             select_subprotocol=select_subprotocol,
             deflate=self._deflate,
-            server_header=self._server_header,
+            server_header=self.server_header,
         )
 
     def protocol(
@@ -149,52 +117,31 @@ class ServerOptions(_Options):
         return self._protocol(Role.SERVER, self._handshake(select_subprotocol), now)
 
 
+@dataclass(kw_only=True)
 class ClientOptions(_Options):
-    """Where a client connects to, and how; ``redirected`` gives the same for another place."""
+    """Where a client connects to, and how; ``redirect`` turns to another place."""
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        origin: Optional[str],
-        subprotocols: Optional[Sequence[str]],
-        compression: Compression,
-        additional_headers: Optional[HeadersLike],
-        user_agent_header: Optional[str] = USER_AGENT,
-        open_timeout: Optional[float],
-        ping_interval: Optional[float],
-        ping_timeout: Optional[float],
-        close_timeout: Optional[float],
-        max_size: Optional[int],
-        max_fragments: Optional[int],
-        decode: bool,
-    ) -> None:
-        super().__init__(
-            open_timeout=open_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            max_fragments=max_fragments,
-            decode=decode,
-        )
-        self.uri: URI = parse_uri(uri)
-        self._origin = origin
-        self._subprotocols = subprotocols
-        self._deflate = _deflate(compression)
-        self._additional_headers = additional_headers
-        self._user_agent_header = user_agent_header
-        self._redirects = 0
+    uri: URI
+    origin: Optional[str]
+    additional_headers: Optional[HeadersLike] = field(repr=False)
+    user_agent_header: Optional[str]
+    _redirects: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.additional_headers, Iterator):
+            # It can be read once, and every handshake reads them.
+            self.additional_headers = list(self.additional_headers)
         self._handshake()
 
     def _handshake(self) -> ClientHandshake:
         return ClientHandshake(
             self.uri,
-            origin=self._origin,
-            subprotocols=self._subprotocols,
+            origin=self.origin,
+            subprotocols=self.subprotocols,
             deflate=self._deflate,
-            additional_headers=self._additional_headers,
-            user_agent_header=self._user_agent_header,
+            additional_headers=self.additional_headers,
+            user_agent_header=self.user_agent_header,
         )
 
     def protocol(self, now: float) -> Protocol:
@@ -222,6 +169,6 @@ class ClientOptions(_Options):
             raise ValueError(
                 f"cannot follow a redirect to {uri} with the path, host or port that was given"
             )
-        self._additional_headers = handshake.additional_headers_for(uri)
+        self.additional_headers = handshake.additional_headers_for(uri)
         self.uri = uri
         return True

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import traceback as traceback_module
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..frames import State
@@ -14,6 +15,7 @@ from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import backoff, process_exception
+from ..uri import parse_uri
 from .connection import Connection, retrieve_exception
 from .hot import SocketTransport
 from .lifecycle import TransportProtocol
@@ -106,8 +108,8 @@ class connect:
         create_connection: Optional[type[ClientConnection]] = None,
         **kwargs: Any,
     ) -> None:
-        self._make_options: Callable[[], ClientOptions] = lambda: ClientOptions(
-            uri,
+        self._options = options = ClientOptions(
+            uri=parse_uri(uri),
             origin=origin,
             subprotocols=subprotocols,
             compression=compression,
@@ -121,7 +123,6 @@ class connect:
             max_fragments=max_fragments,
             decode=decode,
         )
-        options = self._make_options()
         water_marks(max_queue, "max_queue")
         water_marks(write_limit, "write_limit")
         if not options.uri.secure and kwargs.get("ssl") is not None:
@@ -152,7 +153,7 @@ class connect:
             raise TimeoutError("timed out during the opening handshake") from None
 
     async def _follow_redirects(self) -> ClientConnection:
-        options = self._make_options()
+        options = replace(self._options)  # redirects change it
         while True:
             connection = await self._open_tcp(options)
             try:

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl as ssl_module
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..frames import State
@@ -14,6 +15,7 @@ from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import backoff, process_exception
+from ..uri import parse_uri
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ class reconnect:
         create_connection: Optional[type[ClientConnection]] = None,
         **kwargs: Any,
     ) -> None:
-        self._make_options: Callable[[], ClientOptions] = lambda: ClientOptions(
-            uri,
+        self._options = options = ClientOptions(
+            uri=parse_uri(uri),
             origin=origin,
             subprotocols=subprotocols,
             compression=compression,
@@ -93,7 +95,6 @@ class reconnect:
             max_fragments=max_fragments,
             decode=decode,
         )
-        options = self._make_options()
         water_marks(max_queue, "max_queue")
         if not options.uri.secure and ssl is not None:
             raise ValueError("ssl is for wss:// addresses; this one is ws://")
@@ -119,7 +120,7 @@ class reconnect:
         deadline = None
         if self._open_timeout is not None:
             deadline = time.monotonic() + self._open_timeout
-        options = self._make_options()
+        options = replace(self._options)  # redirects change it
         while True:
             try:
                 sock = self._open_socket(options, deadline)
