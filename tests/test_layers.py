@@ -16,7 +16,7 @@ LAYERS = [
     "rooms",
     "accelerate uvicorn",
     "aio sync",
-    "options proxy reconnect attributes conversion",
+    "options proxy reconnect attributes conversion broadcasting",
     "protocol",
     "opening writer keepalive",
     "prepared",

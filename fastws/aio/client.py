@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-import traceback as traceback_module
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -14,7 +13,7 @@ from ..frames import State
 from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
-from ..reconnect import backoff, process_exception
+from ..reconnect import Retries, backoff, process_exception
 from ..uri import parse_uri
 from .connection import Connection, retrieve_exception
 from .hot import SocketTransport
@@ -133,11 +132,12 @@ class connect:
         self._process_exception = process_exception
         self._open_timeout = open_timeout
         self._reconnect_delays = reconnect_delays
+        self._logger = logger or logging.getLogger("fastws.client")
         self._connection_kwargs: dict[str, Any] = {
             "max_queue": max_queue,
             "write_limit": write_limit,
             "write_timeout": write_timeout,
-            "logger": logger or logging.getLogger("fastws.client"),
+            "logger": self._logger,
         }
         self._create_connection = create_connection or ClientConnection
         self._kwargs = kwargs
@@ -251,26 +251,14 @@ class connect:
         await self._connection.__aexit__(exc_type, exc_value, traceback)
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        delays: Optional[Generator[float, None, None]] = None
+        retries = Retries(self._process_exception, self._reconnect_delays, self._logger)
         while True:
             try:
                 connection = await self._open()
             except Exception as error:
-                final = self._process_exception(error)
-                if final is error:
-                    raise
-                if final is not None:
-                    raise final from error
-                delays = delays or self._reconnect_delays()
-                seconds = next(delays)
-                self._connection_kwargs["logger"].info(
-                    "connect failed; reconnecting in %.1f seconds: %s",
-                    seconds,
-                    traceback_module.format_exception_only(type(error), error)[0].strip(),
-                )
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(retries.seconds_after(error))
                 continue
-            delays = None
+            retries.connected()
             try:
                 yield connection
             finally:

@@ -14,7 +14,7 @@ from ..frames import State
 from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
-from ..reconnect import backoff, process_exception
+from ..reconnect import Retries, backoff, process_exception
 from ..uri import parse_uri
 from .connection import Connection
 
@@ -196,24 +196,14 @@ class reconnect:
         self._connection.__exit__(exc_type, exc_value, traceback)
 
     def __iter__(self) -> Iterator[ClientConnection]:
-        delays: Optional[Generator[float, None, None]] = None
+        retries = Retries(self._process_exception, self._reconnect_delays, self._logger)
         while True:
             try:
                 connection = self.connect()
             except Exception as error:
-                final = self._process_exception(error)
-                if final is error:
-                    raise
-                if final is not None:
-                    raise final from error
-                delays = delays or self._reconnect_delays()
-                seconds = next(delays)
-                self._logger.info(
-                    "connect failed; reconnecting in %.1f seconds: %r", seconds, error
-                )
-                time.sleep(seconds)
+                time.sleep(retries.seconds_after(error))
                 continue
-            delays = None
+            retries.connected()
             try:
                 yield connection
             finally:
