@@ -16,7 +16,7 @@ LAYERS = [
     "rooms",
     "accelerate uvicorn",
     "aio sync",
-    "options proxy reconnect attributes conversion broadcasting",
+    "options proxy reconnect attributes answers conversion broadcasting",
     "protocol",
     "opening writer keepalive",
     "prepared",
