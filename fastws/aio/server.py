@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import socket
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
 from ..frames import CloseCode, State
 from ..http11 import SERVER
+from ..listeners import open_unix_listener
 from ..options import ServerOptions, water_marks
 from .broadcast import broadcast
 from .lifecycle import TransportProtocol
-from .listening import SocketServer, open_listeners, open_unix_listener
+from .listening import SocketServer, open_listeners
 from .server_connection import ServerConnection, basic_auth
 from .sockets import can_own_sockets
 
@@ -281,9 +281,7 @@ class serve:
                 raise ValueError(f"sock must be a stream socket, not {sock!r}")
             sockets = [sock]
         elif self._unix:
-            if path is None:
-                raise ValueError("give a path, or sock")
-            sockets = [open_unix_listener(os.fspath(path))]
+            sockets = [open_unix_listener(path)]
         else:
             sockets = await open_listeners(loop, self._host, self._port, **kwargs)
         listening = SocketServer(

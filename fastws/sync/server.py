@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import ssl as ssl_module
-import stat
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Optional
@@ -17,6 +15,7 @@ from .._kernels import serialize_close
 from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
 from ..http11 import SERVER
+from ..listeners import open_unix_listener
 from ..options import ServerOptions, water_marks
 from .server_connection import ServerConnection, basic_auth
 
@@ -350,13 +349,8 @@ def serve(
 def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) -> socket.socket:
     kwargs.setdefault("backlog", 128)
     if kwargs.pop("unix", False):
-        path = os.fspath(kwargs["path"])
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.unlink(path)  # left by an earlier server; a live one's clients go on
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener = open_unix_listener(kwargs["path"])
         try:
-            listener.bind(path)
             listener.listen(kwargs["backlog"])
         except BaseException:
             listener.close()
