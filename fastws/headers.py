@@ -148,7 +148,10 @@ HeadersLike = Union[Headers, Mapping[str, str], Iterable[tuple[str, str]]]
 
 
 def check_header(name: str, value: str) -> None:
-    """Raise ValueError for a header that would break the syntax of HTTP (RFC 9110 §5)."""
+    """Raise ValueError for a header that would break the syntax of HTTP (RFC 9110 §5).
+
+    Raises TypeError unless both are str.
+    """
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"header name and value must be str: {name!r}: {value!r}")
     if not is_token(name):

@@ -13,6 +13,7 @@ LAYERS = [
     "__main__",
     "cli",
     "bench",
+    "command_line",
     "rooms",
     "accelerate uvicorn",
     "aio sync",

@@ -332,7 +332,7 @@ def serve(
     )
     water_marks(max_queue, "max_queue")
     return Server(
-        sock or _listen(host, port, kwargs),
+        _listen(host, port, sock=sock, **kwargs),
         handler,
         options,
         ssl=ssl,
@@ -346,12 +346,23 @@ def serve(
     )
 
 
-def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) -> socket.socket:
-    kwargs.setdefault("backlog", 128)
-    if kwargs.pop("unix", False):
-        listener = open_unix_listener(kwargs["path"])
+def _listen(
+    host: Optional[str],
+    port: Optional[int],
+    *,
+    sock: Optional[socket.socket],
+    unix: bool = False,
+    path: Optional[str] = None,
+    backlog: int = 128,
+    reuse_port: bool = False,
+    dualstack_ipv6: bool = False,
+) -> socket.socket:
+    if sock is not None:
+        return sock
+    if unix:
+        listener = open_unix_listener(path)
         try:
-            listener.listen(kwargs["backlog"])
+            listener.listen(backlog)
         except BaseException:
             listener.close()
             raise
@@ -359,7 +370,13 @@ def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) ->
     if port is None:
         raise ValueError("give a port, or sock; port 0 takes any that is free")
     family = socket.AF_INET6 if host and ":" in host else socket.AF_INET
-    return socket.create_server((host or "", port), family=family, **kwargs)
+    return socket.create_server(
+        (host or "", port),
+        family=family,
+        backlog=backlog,
+        reuse_port=reuse_port,
+        dualstack_ipv6=dualstack_ipv6,
+    )
 
 
 def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:

@@ -108,6 +108,17 @@ async def test_a_path_or_a_socket_is_needed():
         fastws.sync.unix_serve(blocking_echo)
 
 
+def test_an_argument_that_nobody_knows_is_an_error(path):
+    with pytest.raises(TypeError, match="compresion"):
+        fastws.sync.unix_serve(blocking_echo, path, compresion=None)
+    assert not path.exists()
+    with (
+        socket.socket(socket.AF_UNIX) as sock,
+        pytest.raises(TypeError, match="compresion"),
+    ):
+        fastws.sync.serve(blocking_echo, sock=sock, compresion=None)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are no files")
 @pytest.mark.parametrize("kind", [str, os.fsencode])
 async def test_a_name_in_the_abstract_namespace_is_listened_on(kind):
