@@ -128,6 +128,8 @@ class Headers(MutableMapping[str, str]):
     def update(self, *args: HeadersLike, **kwargs: str) -> None:  # type: ignore[override]
         """Add headers from other headers, a mapping or pairs."""
         for arg in args:
+            if isinstance(arg, (str, bytes)):
+                raise TypeError(f"headers must be a mapping or pairs of name and value: {arg!r}")
             super().update(arg.raw_items() if isinstance(arg, Headers) else arg)
         super().update(**kwargs)
 

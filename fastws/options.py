@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Compression = Union[Literal["deflate"], Deflate, None]
     Limit = Union[int, None, tuple[Optional[int], Optional[int]]]
 
-__all__ = ["ClientOptions", "ServerOptions", "water_marks"]
+__all__ = ["ClientOptions", "ServerOptions", "check_port", "water_marks"]
 
 _MAX_REDIRECTS = 10
 
@@ -39,6 +39,19 @@ def water_marks(limit: Limit, name: str) -> tuple[float, float]:
     if not 0 <= low <= high:
         raise ValueError(f"{name} must be a positive number or (high, low), not {limit!r}")
     return high, low
+
+
+def check_port(port: Optional[int]) -> None:
+    """Raise ValueError for a port that no address has; systems would listen on another one."""
+    if isinstance(port, int) and not 0 <= port <= 65535:
+        raise ValueError(f"port must be a number from 0 to 65535, not {port}")
+
+
+def _is_positive(number: Any) -> bool:
+    try:
+        return bool(number > 0)
+    except TypeError:
+        return False
 
 
 def _deflate(compression: Compression) -> Optional[Deflate]:
@@ -66,8 +79,12 @@ class _Options:
     def __post_init__(self) -> None:
         for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout"):
             seconds = getattr(self, name)
-            if seconds is not None and not seconds > 0:
+            if seconds is not None and not _is_positive(seconds):
                 raise ValueError(f"{name} must be a positive number of seconds, not {seconds!r}")
+        for name in ("max_size", "max_fragments"):
+            limit = getattr(self, name)
+            if limit is not None and not hasattr(limit, "__index__"):
+                raise TypeError(f"{name} must be an int or None, not {limit!r}")
         MessageReader(Role.SERVER, max_size=self.max_size, max_fragments=self.max_fragments)
         self._deflate = _deflate(self.compression)
 

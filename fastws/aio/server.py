@@ -12,7 +12,7 @@ from .._kernels import serialize_close
 from ..frames import CloseCode, State
 from ..http11 import SERVER
 from ..listeners import open_unix_listener
-from ..options import ServerOptions, water_marks
+from ..options import ServerOptions, check_port, water_marks
 from .broadcast import broadcast
 from .lifecycle import TransportProtocol
 from .listening import SocketServer, open_listeners
@@ -225,6 +225,7 @@ class serve:
             max_fragments=max_fragments,
             decode=decode,
         )
+        check_port(port)
         water_marks(max_queue, "max_queue")
         water_marks(write_limit, "write_limit")
         self._host = host

@@ -16,7 +16,7 @@ from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
 from ..http11 import SERVER
 from ..listeners import open_unix_listener
-from ..options import ServerOptions, water_marks
+from ..options import ServerOptions, check_port, water_marks
 from .server_connection import ServerConnection, basic_auth
 
 if TYPE_CHECKING:
@@ -330,6 +330,7 @@ def serve(
         max_fragments=max_fragments,
         decode=decode,
     )
+    check_port(port)
     water_marks(max_queue, "max_queue")
     return Server(
         _listen(host, port, sock=sock, **kwargs),
