@@ -20,10 +20,13 @@ def identifier(name: str) -> str:
 
 
 def takes_part(workload: Workload, contender: Contender) -> bool:
+    """Whether a contender does this work, or tries to."""
     try:
         return workload.prepare(contender, PROBE_SIZE) is not None
     except Exception:
-        return True  # to be seen as the failure of its own benchmark
+        # An error here would end the collection of everyone; `work` prepares again, and raises it
+        # as the failure of this contender's benchmark.
+        return True
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from functools import lru_cache
 from operator import index
 from typing import TYPE_CHECKING, Optional, Union
 
@@ -28,9 +27,6 @@ def available_simd() -> tuple[str, ...]:
     return (simd,)
 
 
-_BIG_INTEGER_BYTES = 512
-
-
 def _view(data: Buffer, what: str) -> memoryview:
     """A buffer as compiled code sees it: contiguous, counted in bytes."""
     try:
@@ -43,13 +39,6 @@ def _view(data: Buffer, what: str) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-def _read_key(masking_key: Buffer) -> bytes:
-    key = bytes(_view(masking_key, "masking key"))
-    if len(key) != 4:
-        raise ValueError(f"masking key must be 4 bytes, not {len(key)}")
-    return key
-
-
 def _check_offset(offset: int) -> int:
     offset = index(offset)
     if not -sys.maxsize - 1 <= offset <= sys.maxsize:
@@ -57,23 +46,41 @@ def _check_offset(offset: int) -> int:
     return offset & 3
 
 
-@lru_cache(maxsize=256)
-def _xor_table(byte: int) -> bytes:
-    return bytes(byte ^ other for other in range(256))
+def _read_key(masking_key: Buffer, offset: int = 0) -> bytes:
+    """The key, starting with the byte that is due after ``offset`` bytes of payload."""
+    # What is usual is let through here: views and checks cost more than masking a short payload.
+    if type(offset) is not int or offset:
+        offset = _check_offset(offset)
+    key = masking_key if type(masking_key) is bytes else bytes(_view(masking_key, "masking key"))
+    if len(key) != 4:
+        raise ValueError(f"masking key must be 4 bytes, not {len(key)}")
+    return key[offset:] + key[:offset] if offset else key
 
 
-def _xor(data: Union[bytes, memoryview], key: bytes) -> bytes:
+# From these lengths on, conversions to and from integers cost more than four look-ups of a quarter
+# each: with the copies that the look-ups need into new bytes, and without.
+_LOOK_UP_BYTES = 600
+_LOOK_UP_BYTES_INPLACE = 256
+
+
+def _xor(data: Union[bytes, bytearray, memoryview], key: bytes) -> bytes:
     length = len(data)
-    if length < _BIG_INTEGER_BYTES:
+    if length < _LOOK_UP_BYTES:
         repeated_key = (key * (length // 4 + 1))[:length]
         # XOR as big integers: far fewer Python steps than one per byte.
-        masked = int.from_bytes(data, sys.byteorder) ^ int.from_bytes(repeated_key, sys.byteorder)
-        return masked.to_bytes(length, sys.byteorder)
-    # Conversions to and from integers cost more per byte than four look-ups of a quarter each.
+        masked = int.from_bytes(data, "little") ^ int.from_bytes(repeated_key, "little")
+        return masked.to_bytes(length, "little")
     result = bytearray(data)
-    for i in range(4):
-        result[i::4] = result[i::4].translate(_xor_table(key[i]))
+    _look_up(result, key)
     return bytes(result)
+
+
+_XOR_TABLES = [_xor(bytes(range(256)), bytes([byte] * 4)) for byte in range(256)]
+
+
+def _look_up(buffer: bytearray, key: bytes) -> None:
+    for i in range(4):
+        buffer[i::4] = buffer[i::4].translate(_XOR_TABLES[key[i]])
 
 
 def apply_mask(data: Buffer, masking_key: Buffer, offset: int = 0) -> bytes:
@@ -85,9 +92,8 @@ def apply_mask(data: Buffer, masking_key: Buffer, offset: int = 0) -> bytes:
     Raises ValueError for a key that is not 4 bytes, TypeError for a wrong type, BufferError for a
     strided buffer.
     """
-    phase = _check_offset(offset)
-    key = _read_key(masking_key)
-    return _xor(_view(data, "data"), key[phase:] + key[:phase])
+    key = _read_key(masking_key, offset)
+    return _xor(data if type(data) is bytes else _view(data, "data"), key)
 
 
 def apply_mask_inplace(buffer: Buffer, masking_key: Buffer, offset: int = 0) -> None:
@@ -98,8 +104,13 @@ def apply_mask_inplace(buffer: Buffer, masking_key: Buffer, offset: int = 0) -> 
     Raises ValueError for a key that is not 4 bytes, TypeError for a wrong type, BufferError for a
     strided or read-only buffer; then no byte has changed.
     """
-    phase = _check_offset(offset)
-    key = _read_key(masking_key)
+    key = _read_key(masking_key, offset)
+    if type(buffer) is bytearray:
+        if len(buffer) < _LOOK_UP_BYTES_INPLACE:
+            buffer[:] = _xor(buffer, key)
+        else:
+            _look_up(buffer, key)
+        return
     try:
         read_only = memoryview(buffer).readonly
     except TypeError:
@@ -110,7 +121,7 @@ def apply_mask_inplace(buffer: Buffer, masking_key: Buffer, offset: int = 0) -> 
         raise BufferError("Object is not writable.")
     view = _view(buffer, "buffer")
     if view.nbytes:
-        view[:] = _xor(view, key[phase:] + key[:phase])
+        view[:] = _xor(view, key)
 
 
 def is_utf8(data: Buffer) -> bool:

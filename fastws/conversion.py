@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from .errors import ConcurrencyError
+from .frames import Fragment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .frames import Fragment
-
     Message = Union[str, bytes]
 
-__all__ = ["FragmentConverter", "convert", "join_fragments"]
+__all__ = ["FragmentConverter", "IncomingFragments", "convert", "join_fragments"]
 
 
 def convert(message: Message, decode: bool) -> Message:
@@ -36,6 +37,36 @@ class FragmentConverter:
         if self._decode and isinstance(data, bytes):
             return self._decoder.decode(data, final)
         return convert(data, self._decode)
+
+
+class IncomingFragments:
+    """A message that is received fragment by fragment, but for the waiting.
+
+    A driver calls ``_expect``, waits for what the reader has next, gives that to ``_take``, and
+    calls ``_settle`` whatever happened meanwhile.
+    """
+
+    def __init__(self, connection: Any, decode: Optional[bool]) -> None:
+        self._connection = connection
+        self._convert = FragmentConverter(decode)
+        self._begun = self._ended = False
+
+    def _expect(self) -> None:
+        """Have the reader give fragments, if this message is the one that it is in."""
+        connection = self._connection
+        if self._begun and connection._incoming is not self:
+            raise ConcurrencyError("the rest of this message was left out by another receive")
+        connection._reader.fragments = True
+
+    def _take(self, part: Union[Message, Fragment]) -> Message:
+        self._begun = True
+        self._ended = not isinstance(part, Fragment) or part.fin
+        self._connection._incoming = None if self._ended else self
+        return self._convert(part.data if isinstance(part, Fragment) else part, final=self._ended)
+
+    def _settle(self) -> None:
+        connection = self._connection
+        connection._reader.fragments = connection._incoming is not None
 
 
 def join_fragments(fragments: Sequence[Fragment]) -> Message:

@@ -91,6 +91,8 @@ class ServerHandshake:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         _check_subprotocols(subprotocols)
+        if isinstance(origins, str):  # a sequence of str too
+            raise TypeError("origins must be a list of str, patterns and None, not a str")
         if server_header is not None and server_header is not SERVER:
             check_header("Server", server_header)
         self.request: Optional[Request] = None

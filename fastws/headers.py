@@ -128,6 +128,8 @@ class Headers(MutableMapping[str, str]):
     def update(self, *args: HeadersLike, **kwargs: str) -> None:  # type: ignore[override]
         """Add headers from other headers, a mapping or pairs."""
         for arg in args:
+            if isinstance(arg, (str, bytes)):
+                raise TypeError(f"headers must be a mapping or pairs of name and value: {arg!r}")
             super().update(arg.raw_items() if isinstance(arg, Headers) else arg)
         super().update(**kwargs)
 
@@ -148,7 +150,10 @@ HeadersLike = Union[Headers, Mapping[str, str], Iterable[tuple[str, str]]]
 
 
 def check_header(name: str, value: str) -> None:
-    """Raise ValueError for a header that would break the syntax of HTTP (RFC 9110 §5)."""
+    """Raise ValueError for a header that would break the syntax of HTTP (RFC 9110 §5).
+
+    Raises TypeError unless both are str.
+    """
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"header name and value must be str: {name!r}: {value!r}")
     if not is_token(name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional, Union
 
 from ._kernels import MessageReader
@@ -9,9 +11,7 @@ from .deflate import Deflate
 from .errors import InvalidStatus, SecurityError
 from .frames import Role
 from .handshake import ClientHandshake, ServerHandshake
-from .http11 import USER_AGENT
 from .protocol import Protocol
-from .uri import parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Compression = Union[Literal["deflate"], Deflate, None]
     Limit = Union[int, None, tuple[Optional[int], Optional[int]]]
 
-__all__ = ["ClientOptions", "ServerOptions", "water_marks"]
+__all__ = ["ClientOptions", "ServerOptions", "check_port", "water_marks"]
 
 _MAX_REDIRECTS = 10
 
@@ -41,6 +41,19 @@ def water_marks(limit: Limit, name: str) -> tuple[float, float]:
     return high, low
 
 
+def check_port(port: Optional[int]) -> None:
+    """Raise ValueError for a port that no address has; systems would listen on another one."""
+    if isinstance(port, int) and not 0 <= port <= 65535:
+        raise ValueError(f"port must be a number from 0 to 65535, not {port}")
+
+
+def _is_positive(number: Any) -> bool:
+    try:
+        return bool(number > 0)
+    except TypeError:
+        return False
+
+
 def _deflate(compression: Compression) -> Optional[Deflate]:
     if compression == "deflate":
         return Deflate()
@@ -49,37 +62,31 @@ def _deflate(compression: Compression) -> Optional[Deflate]:
     raise ValueError(f"compression must be 'deflate', None or a Deflate(), not {compression!r}")
 
 
+@dataclass(kw_only=True)
 class _Options:
-    """What both roles give to ``Protocol``."""
+    """What both roles give to ``Protocol``; a wrong one is an error here, not when connected."""
 
-    def __init__(
-        self,
-        *,
-        open_timeout: Optional[float],
-        ping_interval: Optional[float],
-        ping_timeout: Optional[float],
-        close_timeout: Optional[float],
-        max_size: Optional[int],
-        max_fragments: Optional[int],
-        decode: bool,
-    ) -> None:
-        for name, seconds in (
-            ("open_timeout", open_timeout),
-            ("ping_interval", ping_interval),
-            ("ping_timeout", ping_timeout),
-            ("close_timeout", close_timeout),
-        ):
-            if seconds is not None and not seconds > 0:
+    subprotocols: Optional[Sequence[str]]
+    compression: Compression
+    open_timeout: Optional[float]
+    ping_interval: Optional[float]
+    ping_timeout: Optional[float]
+    close_timeout: Optional[float]
+    max_size: Optional[int]
+    max_fragments: Optional[int]
+    decode: bool
+
+    def __post_init__(self) -> None:
+        for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not _is_positive(seconds):
                 raise ValueError(f"{name} must be a positive number of seconds, not {seconds!r}")
-        # A wrong limit is an error here, not at the first connection.
-        MessageReader(Role.SERVER, max_size=max_size, max_fragments=max_fragments)
-        self.open_timeout = open_timeout
-        self.ping_interval = ping_interval
-        self.ping_timeout = ping_timeout
-        self.close_timeout = close_timeout
-        self.max_size = max_size
-        self.max_fragments = max_fragments
-        self.decode = decode
+        for name in ("max_size", "max_fragments"):
+            limit = getattr(self, name)
+            if limit is not None and not hasattr(limit, "__index__"):
+                raise TypeError(f"{name} must be an int or None, not {limit!r}")
+        MessageReader(Role.SERVER, max_size=self.max_size, max_fragments=self.max_fragments)
+        self._deflate = _deflate(self.compression)
 
     def _protocol(
         self, role: Role, handshake: Union[ClientHandshake, ServerHandshake], now: float
@@ -98,48 +105,26 @@ class _Options:
         )
 
 
+@dataclass(kw_only=True)
 class ServerOptions(_Options):
     """What a server makes every connection's protocol from."""
 
-    def __init__(
-        self,
-        *,
-        origins: Optional[Origins],
-        subprotocols: Optional[Sequence[str]],
-        compression: Compression,
-        server_header: Optional[str],
-        open_timeout: Optional[float],
-        ping_interval: Optional[float],
-        ping_timeout: Optional[float],
-        close_timeout: Optional[float],
-        max_size: Optional[int],
-        max_fragments: Optional[int],
-        decode: bool,
-    ) -> None:
-        super().__init__(
-            open_timeout=open_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            max_fragments=max_fragments,
-            decode=decode,
-        )
-        self._origins = origins
-        self._subprotocols = subprotocols
-        self._deflate = _deflate(compression)
-        self._server_header = server_header
-        self._handshake(None)  # a wrong argument is an error here, not at the first connection
+    origins: Optional[Origins]
+    server_header: Optional[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._handshake(None)
 
     def _handshake(
         self, select_subprotocol: Optional[Callable[[list[str]], Optional[str]]]
     ) -> ServerHandshake:
         return ServerHandshake(
-            origins=self._origins,
-            subprotocols=self._subprotocols,
+            origins=self.origins,
+            subprotocols=self.subprotocols,
             select_subprotocol=select_subprotocol,
             deflate=self._deflate,
-            server_header=self._server_header,
+            server_header=self.server_header,
         )
 
     def protocol(
@@ -149,52 +134,31 @@ class ServerOptions(_Options):
         return self._protocol(Role.SERVER, self._handshake(select_subprotocol), now)
 
 
+@dataclass(kw_only=True)
 class ClientOptions(_Options):
-    """Where a client connects to, and how; ``redirected`` gives the same for another place."""
+    """Where a client connects to, and how; ``redirect`` turns to another place."""
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        origin: Optional[str],
-        subprotocols: Optional[Sequence[str]],
-        compression: Compression,
-        additional_headers: Optional[HeadersLike],
-        user_agent_header: Optional[str] = USER_AGENT,
-        open_timeout: Optional[float],
-        ping_interval: Optional[float],
-        ping_timeout: Optional[float],
-        close_timeout: Optional[float],
-        max_size: Optional[int],
-        max_fragments: Optional[int],
-        decode: bool,
-    ) -> None:
-        super().__init__(
-            open_timeout=open_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            max_fragments=max_fragments,
-            decode=decode,
-        )
-        self.uri: URI = parse_uri(uri)
-        self._origin = origin
-        self._subprotocols = subprotocols
-        self._deflate = _deflate(compression)
-        self._additional_headers = additional_headers
-        self._user_agent_header = user_agent_header
-        self._redirects = 0
+    uri: URI
+    origin: Optional[str]
+    additional_headers: Optional[HeadersLike] = field(repr=False)
+    user_agent_header: Optional[str]
+    _redirects: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.additional_headers, Iterator):
+            # It can be read once, and every handshake reads them.
+            self.additional_headers = list(self.additional_headers)
         self._handshake()
 
     def _handshake(self) -> ClientHandshake:
         return ClientHandshake(
             self.uri,
-            origin=self._origin,
-            subprotocols=self._subprotocols,
+            origin=self.origin,
+            subprotocols=self.subprotocols,
             deflate=self._deflate,
-            additional_headers=self._additional_headers,
-            user_agent_header=self._user_agent_header,
+            additional_headers=self.additional_headers,
+            user_agent_header=self.user_agent_header,
         )
 
     def protocol(self, now: float) -> Protocol:
@@ -222,6 +186,6 @@ class ClientOptions(_Options):
             raise ValueError(
                 f"cannot follow a redirect to {uri} with the path, host or port that was given"
             )
-        self._additional_headers = handshake.additional_headers_for(uri)
+        self.additional_headers = handshake.additional_headers_for(uri)
         self.uri = uri
         return True

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from .deflate import PerMessageDeflate
 
-__all__ = ["PreparedMessage", "is_fragments", "message_payload"]
+__all__ = ["NOT_UTF8", "RSV1", "PreparedMessage", "is_fragments", "message_payload", "to_compress"]
 
-_RSV1 = 4
+RSV1 = 4  # the rsv of a compressed message (RFC 7692 §6)
+NOT_UTF8 = "text must be UTF-8; send these bytes without text=True"
 
 
 def message_payload(message: Union[str, Buffer], text: Optional[bool]) -> tuple[Opcode, bytes]:
@@ -37,7 +38,7 @@ def message_payload(message: Union[str, Buffer], text: Optional[bool]) -> tuple[
     if not text:
         return Opcode.BINARY, payload
     if not is_utf8(payload):
-        raise ValueError("text must be UTF-8; send these bytes without text=True")
+        raise ValueError(NOT_UTF8)
     return Opcode.TEXT, payload
 
 
@@ -52,6 +53,11 @@ def is_fragments(message: object) -> bool:
     except TypeError:
         return hasattr(message, "__iter__")
     return False
+
+
+def to_compress(extension: PerMessageDeflate, payload: bytes, compress: Optional[bool]) -> bool:
+    """Whether a whole message is compressed: as ``compress`` says, else by its length."""
+    return len(payload) >= extension.threshold if compress is None else compress
 
 
 class PreparedMessage:
@@ -76,17 +82,12 @@ class PreparedMessage:
 
     def frame(self, role: Role, extension: Optional[PerMessageDeflate]) -> bytes:
         """Return the frame to send on a connection; it is part of no other message's context."""
-        compress = self._compress
-        if extension is not None and not (
-            len(self.payload) >= extension.threshold if compress is None else compress
-        ):
-            extension = None
-        if extension is None:
+        if extension is None or not to_compress(extension, self.payload, self._compress):
             key, payload, rsv = None, self.payload, 0
         else:
             # Whatever the connection compressed before is not referred to, and will not be after.
             extension.note_shared()
-            key, rsv = extension.key, _RSV1
+            key, rsv = extension.key, RSV1
             if key not in self._payloads:
                 self._payloads[key] = extension.compress_shared(self.payload)
             payload = self._payloads[key]

@@ -13,6 +13,7 @@ from .errors import (
     ConnectionClosedError,
     ConnectionClosedOK,
     InvalidState,
+    PayloadTooBig,
     ProtocolError,
 )
 from .frames import Close, CloseCode, Opcode, Ping, Pong, Role, State
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from .deflate import PerMessageDeflate
-    from .frames import Fragment
-    from .http11 import Request, Response
+    from .opening import Event as Event
 
     Message = Union[str, bytes]
-    # What the peer's bytes mean. An exception is always the last.
-    Event = Union[str, bytes, Fragment, Ping, Pong, Close, Request, Response, Exception]
 
 __all__ = ["Protocol"]
 
@@ -381,12 +379,5 @@ _HANDLERS: dict[type, Callable[[Protocol, Any], None]] = {
     Pong: Protocol._handle_pong,
     Close: Protocol._handle_close,
     ProtocolError: Protocol._handle_error,
+    PayloadTooBig: Protocol._handle_error,
 }
-
-
-def _register_subclasses() -> None:
-    for error in ProtocolError.__subclasses__():
-        _HANDLERS[error] = Protocol._handle_error
-
-
-_register_subclasses()

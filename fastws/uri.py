@@ -79,6 +79,8 @@ class URI:
 
 def parse_uri(text: str) -> URI:
     """Parse a ws or wss URI; raise InvalidURI when it is not one."""
+    if not isinstance(text, str):
+        raise TypeError(f"a URI must be str, not {type(text).__name__}")
     try:
         return _parse(text)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from ._kernels import is_utf8, new_masking_key, serialize_frame
 from .errors import ConcurrencyError
 from .frames import Opcode, Role
-from .prepared import PreparedMessage, message_payload
+from .prepared import NOT_UTF8, RSV1, PreparedMessage, message_payload, to_compress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageWriter"]
 
-_RSV1 = 4
-
 _MIXED = "the fragments of a message must be all str or all bytes-like"
-_NOT_UTF8 = "text must be UTF-8; send these bytes without text=True"
 
 
 class MessageWriter:
@@ -57,11 +54,9 @@ class MessageWriter:
         if isinstance(message, PreparedMessage):
             return message.frame(self.role, extension)
         opcode, payload = message_payload(message, text)
-        if extension is None or not (
-            len(payload) >= extension.threshold if compress is None else compress
-        ):
+        if extension is None or not to_compress(extension, payload, compress):
             return self.frame(opcode, payload)
-        return self.frame(opcode, extension.compress(payload), rsv=_RSV1)
+        return self.frame(opcode, extension.compress(payload), rsv=RSV1)
 
     def fragments(
         self,
@@ -86,7 +81,7 @@ class MessageWriter:
         if len(types) > 1:
             raise TypeError(_MIXED)
         if text and types == {bytes} and not is_utf8(b"".join(payloads)):
-            raise ValueError(_NOT_UTF8)
+            raise ValueError(NOT_UTF8)
         is_text = types == {str} if text is None else text
         for number, payload in enumerate(payloads, 1):
             fin = number == len(payloads)
@@ -116,14 +111,14 @@ class MessageWriter:
             as_text = is_text and fragment_type is bytes
             self._decoder = codecs.getincrementaldecoder("utf-8")() if as_text else None
             self._compress = self.extension is not None and compress is not False
-            rsv = _RSV1 if self._compress else 0
+            rsv = RSV1 if self._compress else 0
         elif fragment_type is not self._fragment_type:
             raise TypeError(_MIXED)
         if self._decoder is not None:
             try:
                 self._decoder.decode(payload, fin)
             except UnicodeDecodeError:
-                raise ValueError(_NOT_UTF8) from None
+                raise ValueError(NOT_UTF8) from None
         if self._compress:
             assert self.extension is not None
             payload = self.extension.compress(payload, fin)

@@ -35,9 +35,6 @@ def failed_with(protocol, events, code):
     return True
 
 
-# ---------------------------------------------------------------------------- lengths that overflow
-
-
 @pytest.mark.parametrize("length", [2**63, 2**63 + 5, 2**64 - 1])
 @pytest.mark.parametrize("max_size", [LIMIT, None])
 def test_a_length_of_64_bits_is_refused_before_anything_is_kept(role, max_size, length):
@@ -76,9 +73,6 @@ def test_an_announced_length_gets_no_memory_even_without_a_limit(role):
         assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
     finally:
         tracemalloc.stop()
-
-
-# -------------------------------------------------------------------------------------- inflation
 
 
 def bomb(length):
@@ -152,9 +146,6 @@ def test_what_does_not_inflate_fails_the_connection(role, payload):
     assert failed_with(protocol, protocol.receive_data(wire), CloseCode.INVALID_DATA)
 
 
-# -------------------------------------------------------------------------------------- fragments
-
-
 @pytest.mark.parametrize("compressed", [False, True])
 def test_fragments_without_end_are_refused_even_if_they_are_empty(role, compressed):
     protocol = (
@@ -172,9 +163,6 @@ def test_by_default_fragments_have_a_limit_too(role):
     wire = from_peer(protocol, Opcode.TEXT, b"", fin=False)
     wire += from_peer(protocol, Opcode.CONTINUATION, b"", fin=False) * (2**20 // 64)
     assert failed_with(protocol, protocol.receive_data(wire), CloseCode.MESSAGE_TOO_BIG)
-
-
-# ----------------------------------------------------------------------------------------- control
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.PING, Opcode.PONG, Opcode.CLOSE])
@@ -236,9 +224,6 @@ def test_a_flood_of_pongs_costs_nothing(role):
     assert len(protocol.receive_data(flood, 1.0)) == 5000
     assert protocol.latency == 0.0
     assert len(protocol.data_to_send()) == 1
-
-
-# --------------------------------------------------------------------------------- unpredictability
 
 
 def test_masking_keys_and_ping_payloads_are_not_repeated():

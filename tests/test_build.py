@@ -56,9 +56,6 @@ def package_copy(tmp_path):
     return tmp_path
 
 
-# ------------------------------------------------------------------------------------ the switch
-
-
 def test_0_means_pure_python():
     assert backend(FASTWS_EXTENSIONS="0") == "python"
 
@@ -131,9 +128,6 @@ def test_the_switch_says_what_runs():
         assert (module == "fastws._fallback") is (fastws.backend == "python")
 
 
-# ---------------------------------------------------------------------------------- the building
-
-
 @pytest.fixture
 def source_copy(tmp_path):
     """What a build reads, with the C that was generated for it, if it is there."""
@@ -176,8 +170,6 @@ def test_a_pure_build_needs_no_cython(source_copy):
     assert run.returncode == 0, run.stderr
     assert backend(source_copy) == "python"
 
-
-# ------------------------------------------------------------------------- Cython of other people
 
 FOREIGN = """
 from fastws._frame cimport MessageReader, is_utf8_bytes
@@ -264,9 +256,6 @@ def test_other_cython_modules_can_cimport_the_kernels(tmp_path):
 def test_everything_another_build_needs_is_in_the_package():
     for name in ("py.typed", "_mask.pxd", "_frame.pxd", "_mask.pyi", "_frame.pyi"):
         assert (PACKAGE / name).exists()
-
-
-# --------------------------------------------------------------------------- stubs and signatures
 
 
 def stub(name):

@@ -54,9 +54,15 @@ def test_each_line_is_sent_and_answers_are_printed(echo_uri):
     assert (code, output, errors) == (0, lines, [])
 
 
-def test_more_than_all_buffers_hold_goes_through(echo_uri):
+def test_more_than_all_buffers_hold_goes_through():
     lines = [str(i) * 50 for i in range(20_000)]
-    code, output, errors = run("connect", echo_uri, "--wait", "3", stdin="\n".join(lines))
+
+    def echo_all(ws):
+        for _ in lines:
+            ws.send(ws.recv())
+
+    with handler_server(echo_all) as uri:
+        code, output, errors = run("connect", uri, "--wait", "inf", stdin="\n".join(lines))
     assert (code, len(output), errors) == (0, len(lines), [])
     assert output == lines
 

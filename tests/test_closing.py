@@ -23,9 +23,6 @@ def close_payload(code, reason=""):
     return code.to_bytes(2, "big") + reason.encode()
 
 
-# ------------------------------------------------------------------------- the closing handshake
-
-
 def test_a_close_is_echoed_and_the_server_closes_tcp_first(role):
     client, server = open_pair()
     ours, theirs = (client, server) if role is Role.CLIENT else (server, client)
@@ -193,9 +190,6 @@ def test_a_reason_that_does_not_fit_is_refused_in_any_state(role):
         with pytest.raises(UnicodeEncodeError):
             again.send_close(1000, "\ud800")
     assert len(sent(protocol)[0].payload) == 125
-
-
-# --------------------------------------------------------------------------------------- deadline
 
 
 def test_a_peer_that_does_not_answer_our_close_is_aborted(role):

@@ -67,11 +67,20 @@ def test_client_blocking():
         assert output[3].startswith("100000 bytes came back after ")
 
 
+# Runs a program that waits less before it connects again, up to five seconds otherwise.
+IMPATIENTLY = """
+import itertools, runpy, sys
+from fastws.aio import connect
+connect.__init__.__kwdefaults__["reconnect_delays"] = lambda: itertools.repeat(0.02)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def test_client_asyncio_comes_back():
     with example("ticker.py", 0) as server:
         uri = address(server)
-        client = example("client_asyncio.py", uri)
-        with client:
+        with Process("-c", IMPATIENTLY, EXAMPLES / "client_asyncio.py", uri) as client:
             assert client.line() == "connected"
             assert "price" in client.line()
             server.kill()

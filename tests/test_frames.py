@@ -49,9 +49,6 @@ EXAMPLES = {
 }
 
 
-# -------------------------------------------------------------------------------- parse_header
-
-
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_parses_the_examples_of_the_rfc(frame_kernel, example):
     wire, (opcode, payload, fin, key) = EXAMPLES[example]
@@ -165,9 +162,6 @@ def test_a_buffer_can_be_resized_after_an_error(frame_kernel):
     buffer.append(0)  # refused while a buffer is exported
 
 
-# ------------------------------------------------------------------------------ serialize_frame
-
-
 @pytest.mark.parametrize("key", [None, KEY])
 @pytest.mark.parametrize("fin", [True, False])
 @pytest.mark.parametrize("rsv", range(8))
@@ -271,9 +265,6 @@ def test_parsing_undoes_serializing(frame_kernel, opcode, payload, fin, rsv, key
     assert frame_kernel.parse_header(wire) == expected
 
 
-# ------------------------------------------------------------------------------- close payloads
-
-
 def test_knows_which_close_codes_are_allowed_on_the_wire(frame_kernel):
     allowed = set(ALLOWED_CODES)
     for code in [*range(5100), 65535]:
@@ -341,9 +332,6 @@ def test_never_sends_a_close_that_does_not_fit_or_has_no_sense(frame_kernel):
         frame_kernel.serialize_close(1000, None)
     with pytest.raises(TypeError):
         frame_kernel.serialize_close("1000")
-
-
-# --------------------------------------------------------------------------------- masking keys
 
 
 def test_masking_keys_are_four_bytes_and_do_not_repeat(frame_kernel):

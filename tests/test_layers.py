@@ -13,10 +13,11 @@ LAYERS = [
     "__main__",
     "cli",
     "bench",
+    "command_line",
     "rooms",
     "accelerate uvicorn",
     "aio sync",
-    "options proxy reconnect attributes conversion",
+    "options proxy reconnect attributes answers conversion broadcasting listeners",
     "protocol",
     "opening writer keepalive",
     "prepared",
@@ -33,7 +34,7 @@ LAYER = {module: i for i, line in enumerate(LAYERS) for module in line.split()}
 
 KERNELS = {"_mask", "_frame", "_fallback"}
 WORLD = {"socket", "ssl", "select", "selectors", "asyncio", "threading", "time"}
-MEETS_THE_WORLD = {"aio", "sync", "__main__", "cli", "bench", "rooms"}
+MEETS_THE_WORLD = {"listeners", "aio", "sync", "__main__", "cli", "bench", "rooms"}
 GUESTS = {"accelerate", "uvicorn"}  # they live in other people's servers
 VAGUE = {"utils", "util", "helpers", "common", "types", "models", "misc", "base"}
 

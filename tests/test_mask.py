@@ -18,8 +18,8 @@ ALIGNMENTS = range(64)
 OFFSETS = range(4)
 MASKED = [masked(DATA, KEY, offset) for offset in OFFSETS]
 
-# Around the sizes at which the code takes another path: the vectors, and giving up the GIL.
-LARGE = [511, 512, 4095, 4096, 65535, 65536, 65537, 65536 + 127, 300_001]
+# Around the sizes at which the code takes another path: vectors, look-ups, giving up the GIL.
+LARGE = [511, 512, 599, 600, 601, 4095, 4096, 65535, 65536, 65537, 65536 + 127, 300_001]
 
 
 @pytest.fixture

@@ -29,8 +29,6 @@ from fastws.errors import (
 from fastws.frames import Close, CloseCode, Opcode, Ping, Pong, Role, State
 from fastws.protocol import Protocol
 
-# ------------------------------------------------------------------------------- pings and pongs
-
 
 def test_a_ping_is_answered_with_its_payload(role):
     protocol = Protocol(role)
@@ -154,9 +152,6 @@ def test_a_flood_of_pings_fills_no_memory_and_the_latest_are_answered(role):
     for number in range(200):
         protocol.receive_data(from_peer(protocol, Opcode.PING, b"%d" % number))
         assert sent(protocol) == [Frame(Opcode.PONG, b"%d" % number)]
-
-
-# ----------------------------------------------------------------------------- limits and misuse
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -189,8 +189,6 @@ def test_refuses_settings_that_have_no_sense(frame_kernel):
         frame_kernel.MessageReader(Role.SERVER, 1000)
 
 
-# ------------------------------------------------------------------- streams of any valid frames
-
 KEY = st.binary(min_size=4, max_size=4)
 PAYLOAD = st.one_of(
     st.text(max_size=60),

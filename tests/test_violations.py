@@ -123,9 +123,6 @@ def test_a_close_frame_may_come_inside_a_message(frame_kernel, role):
         assert read(frame_kernel.MessageReader(role), pieces) == [Close()]
 
 
-# ------------------------------------------------------------------------------- bad text, at once
-
-
 def assert_fails_at(reader, head, payload, bad):
     """Feed a frame, its payload byte by byte; ``bad`` is the index of the byte that is too much."""
     assert reader.receive(head) == []
@@ -183,9 +180,6 @@ def test_bad_text_in_a_large_frame_does_not_wait_for_its_end(frame_kernel, role)
         view[:40_000] = frame(TEXT, b"\xff" * 40_000, key=KEYS[role])[len(head) - 6 :][:40_000]
     (error,) = reader.buffer_updated(40_000)
     assert error.code == INVALID_DATA
-
-
-# ----------------------------------------------------------------------------------------- limits
 
 
 @pytest.mark.parametrize("limit", [0, 1, 125, 126, 1000, 65535, 65536, 200_000])
@@ -284,8 +278,6 @@ def test_fragments_have_a_limit_that_follows_the_size(frame_kernel, role, max_si
     events = reader.receive(empty)
     assert [event.code for event in events] == ([MESSAGE_TOO_BIG] if limit else [])
 
-
-# --------------------------------------------------------------------- any bytes, compiled and pure
 
 PIECE = st.one_of(
     st.builds(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Literal, Optional, Union
 
+from ..broadcasting import Failures, prepare
 from ..frames import CloseCode, State
-from ..prepared import PreparedMessage, is_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typing_extensions import Buffer
 
+    from ..prepared import PreparedMessage
     from .connection import Connection
 
 __all__ = ["broadcast"]
@@ -37,11 +37,8 @@ def broadcast(
     """
     if slow not in ("skip", "close"):
         raise ValueError(f"slow must be 'skip' or 'close', not {slow!r}")
-    if not isinstance(message, PreparedMessage):
-        if is_fragments(message):
-            raise TypeError("a broadcast cannot be fragmented: give one str or bytes-like object")
-        message = PreparedMessage(message, text=text)
-    errors: list[Exception] = []
+    prepared = prepare(message, text)
+    failures = Failures(raise_exceptions)
     for connection in connections:
         protocol = connection.protocol
         if protocol.state is not State.OPEN:
@@ -55,14 +52,8 @@ def broadcast(
         try:
             if connection._fragments_done is not None:
                 raise RuntimeError("a fragmented message is being sent")
-            protocol.send_message(message)
+            protocol.send_message(prepared)
             connection._flush()
         except Exception as error:
-            if raise_exceptions:
-                errors.append(error)
-            else:
-                connection.logger.warning("skipped broadcast: failed to write message: %s", error)
-    if errors:
-        if sys.version_info >= (3, 11):
-            raise ExceptionGroup("skipped broadcast", errors)
-        raise errors[0]
+            failures.add(error, connection.logger)
+    failures.raise_together()

@@ -6,14 +6,15 @@ import asyncio
 import logging
 import os
 import socket
-import traceback as traceback_module
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..frames import State
 from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
-from ..reconnect import backoff, process_exception
+from ..reconnect import Retries, backoff, process_exception
+from ..uri import parse_uri
 from .connection import Connection, retrieve_exception
 from .hot import SocketTransport
 from .lifecycle import TransportProtocol
@@ -108,8 +109,8 @@ class connect:
         create_connection: Optional[type[ClientConnection]] = None,
         **kwargs: Any,
     ) -> None:
-        self._make_options: Callable[[], ClientOptions] = lambda: ClientOptions(
-            uri,
+        self._options = options = ClientOptions(
+            uri=parse_uri(uri),
             origin=origin,
             subprotocols=subprotocols,
             compression=compression,
@@ -123,7 +124,6 @@ class connect:
             max_fragments=max_fragments,
             decode=decode,
         )
-        options = self._make_options()
         water_marks(max_queue, "max_queue")
         water_marks(write_limit, "write_limit")
         if not options.uri.secure and kwargs.get("ssl") is not None:
@@ -134,11 +134,12 @@ class connect:
         self._process_exception = process_exception
         self._open_timeout = open_timeout
         self._reconnect_delays = reconnect_delays
+        self._logger = logger or logging.getLogger("fastws.client")
         self._connection_kwargs: dict[str, Any] = {
             "max_queue": max_queue,
             "write_limit": write_limit,
             "write_timeout": write_timeout,
-            "logger": logger or logging.getLogger("fastws.client"),
+            "logger": self._logger,
         }
         self._create_connection = create_connection or ClientConnection
         self._kwargs = kwargs
@@ -154,7 +155,7 @@ class connect:
             raise TimeoutError("timed out during the opening handshake") from None
 
     async def _follow_redirects(self) -> ClientConnection:
-        options = self._make_options()
+        options = replace(self._options)  # redirects change it
         while True:
             connection = await self._open_tcp(options)
             try:
@@ -252,26 +253,14 @@ class connect:
         await self._connection.__aexit__(exc_type, exc_value, traceback)
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        delays: Optional[Generator[float, None, None]] = None
+        retries = Retries(self._process_exception, self._reconnect_delays, self._logger)
         while True:
             try:
                 connection = await self._open()
             except Exception as error:
-                final = self._process_exception(error)
-                if final is error:
-                    raise
-                if final is not None:
-                    raise final from error
-                delays = delays or self._reconnect_delays()
-                seconds = next(delays)
-                self._connection_kwargs["logger"].info(
-                    "connect failed; reconnecting in %.1f seconds: %s",
-                    seconds,
-                    traceback_module.format_exception_only(type(error), error)[0].strip(),
-                )
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(retries.seconds_after(error))
                 continue
-            delays = None
+            retries.connected()
             try:
                 yield connection
             finally:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
-import stat
 import sys
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
 
-__all__ = ["SocketServer", "open_listeners", "open_unix_listener", "resolve"]
+__all__ = ["SocketServer", "open_listeners", "resolve"]
 
 # Accepted in one turn of the loop; the rest waits until connections that are open had their turn.
 _ACCEPTS_PER_TURN = 64
@@ -179,18 +177,3 @@ async def open_listeners(
     if not listeners:
         raise OSError(f"no address of {host!r} can be listened on")
     return listeners
-
-
-def open_unix_listener(path: str) -> socket.socket:
-    """Return a Unix socket bound to a path, where a dead server may have left its own."""
-    if path[:1] not in ("\0", ""):
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(path)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None
-    return listener

@@ -5,40 +5,30 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import socket
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
 from ..frames import CloseCode, State
-from ..http11 import SERVER, Request, Response
-from ..options import ServerOptions, water_marks
+from ..http11 import SERVER
+from ..listeners import open_unix_listener
+from ..options import ServerOptions, check_port, water_marks
 from .broadcast import broadcast
 from .hot import run_stepped
 from .lifecycle import TransportProtocol
-from .listening import SocketServer, open_listeners, open_unix_listener
+from .listening import SocketServer, open_listeners
 from .server_connection import ServerConnection, basic_auth
 from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from collections.abc import Coroutine, Generator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from ..handshake import Origins
     from ..options import Compression, Limit
-
-    Handler = Callable[["ServerConnection"], Awaitable[None]]
-    ProcessRequest = Callable[
-        ["ServerConnection", Request],
-        Union[Response, Awaitable[Optional[Response]], None],
-    ]
-    ProcessResponse = Callable[
-        ["ServerConnection", Request, Response],
-        Union[Response, Awaitable[Optional[Response]], None],
-    ]
-    SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
+    from .server_connection import Handler, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
 
@@ -236,6 +226,7 @@ class serve:
             max_fragments=max_fragments,
             decode=decode,
         )
+        check_port(port)
         water_marks(max_queue, "max_queue")
         water_marks(write_limit, "write_limit")
         self._host = host
@@ -292,9 +283,7 @@ class serve:
                 raise ValueError(f"sock must be a stream socket, not {sock!r}")
             sockets = [sock]
         elif self._unix:
-            if path is None:
-                raise ValueError("give a path, or sock")
-            sockets = [open_unix_listener(os.fspath(path))]
+            sockets = [open_unix_listener(path)]
         else:
             sockets = await open_listeners(loop, self._host, self._port, **kwargs)
         listening = SocketServer(

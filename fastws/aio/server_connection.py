@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Optional, Union
 
-from ..auth import challenge, credentials_checker, parse_authorization
-from ..errors import ConnectionClosed, InvalidHandshake
+from ..answers import Answers
+from ..auth import credentials_checker, parse_authorization
+from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
-from ..handshake import ServerHandshake
 from ..http11 import Request, Response
 from .connection import Connection
 
@@ -35,12 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["ServerConnection", "basic_auth"]
 
 
-class ServerConnection(Connection):
+class ServerConnection(Answers, Connection):
     """A connection that a client opened to a ``Server``."""
 
     __slots__ = ("_eof_before_answer", "server")
-
-    username: str  # set by basic_auth()
 
     def __init__(self, server: Server) -> None:
         select = server._select_subprotocol
@@ -57,11 +54,6 @@ class ServerConnection(Connection):
         )
         self.server = server
         self._eof_before_answer = False
-
-    def respond(self, status: Union[int, HTTPStatus], text: str) -> Response:
-        """Return a plain text HTTP response, for ``process_request`` to return."""
-        assert isinstance(self.protocol.handshake, ServerHandshake)
-        return self.protocol.handshake.reject(status, text)
 
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         super()._connection_made(transport)
@@ -117,30 +109,16 @@ class ServerConnection(Connection):
         if response.status_code == 101:
             await self._run_handler()
 
-    def _error_response(self, error: Exception) -> Response:
-        assert isinstance(self.protocol.handshake, ServerHandshake)
-        return self.protocol.handshake.error_response(error)
-
     def _answer(self, response: Response) -> Response:
         """Queue the answer, or another that says that this one cannot be sent; return it."""
-        try:
-            response.serialize()
-        except Exception as error:
-            response = self._error_response(error)
+        response = self._sendable(response)
         events = self.protocol.send_response(response, self.loop.time())
-        cause = self.protocol.handshake_exc
         if response.status_code == 101:
             self._open_channel()
-            self.logger.info("connection open")
-            messages = [event for event in events if isinstance(event, (str, bytes))]
-            if messages:
-                self._deliver(messages)
-        elif isinstance(cause, InvalidHandshake):
-            self.logger.info("opening handshake failed: %s", cause)
-        elif cause is not None:
-            self.logger.error("opening handshake failed", exc_info=cause)
-        else:
-            self.logger.info("connection rejected (%d)", response.status_code)
+        self._log_answer(response)
+        messages = [event for event in events if isinstance(event, (str, bytes))]
+        if messages:
+            self._deliver(messages)
         if self._eof_before_answer:
             self._handle_eof()
         return response
@@ -197,8 +175,6 @@ def basic_auth(
             if await allowed if inspect.isawaitable(allowed) else allowed:
                 connection.username = user[0]
                 return None
-        response = connection.respond(HTTPStatus.UNAUTHORIZED, "Invalid or missing credentials.\n")
-        response.headers["WWW-Authenticate"] = challenge(realm)
-        return response
+        return connection._unauthorized(realm)
 
     return process_request

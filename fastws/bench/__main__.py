@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from ..command_line import INTERRUPTED, OneLineParser, drop_output
 from . import tables
 from .contenders import MODULES, load_all, version
 from .echo import Echo, measure_echo
@@ -27,14 +27,6 @@ __all__ = ["main"]
 SCENARIOS = (*dict.fromkeys(workload.scenario for workload in WORKLOADS.values()), "echo")
 ECHO_SIZES = (64,)
 ECHO_SIZES_FULL = (64, 4 * KIB, 64 * KIB)
-INTERRUPTED = 130
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong, and no more."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -118,7 +110,6 @@ class Run:
         self._contenders, self._absent = load_all()
         self._kernels: dict[str, Kernels] = {}
         self._echoes: list[Echo] = []
-        self._own_failed = False
 
     def measure(self) -> None:
         """Measure everything; print each table when it is there."""
@@ -158,8 +149,9 @@ class Run:
 
     @property
     def own_failed(self) -> bool:
-        """Whether fastws itself gave a wrong result: then no figure of it counts."""
-        return any(kernels.own_failed for kernels in self._kernels.values())
+        """Whether fastws itself failed or gave a wrong result: then no figure of it counts."""
+        kernels_failed = any(kernels.own_failed for kernels in self._kernels.values())
+        return kernels_failed or any(echo.own_failed for echo in self._echoes)
 
     def as_json(self, *, complete: bool) -> dict[str, Any]:
         """Return everything, for other programs; times are in seconds."""
@@ -199,8 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _print("interrupted: the tables above are what was done so far")
     except BrokenPipeError:
-        # Whoever read the tables has enough; nothing is left to flush either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
     if options.json is not None:
         text = json.dumps(run.as_json(complete=complete), indent=1)
         try:

@@ -11,6 +11,7 @@ from typing import Any
 __all__ = [
     "DEFLATE_TAIL",
     "LEVEL",
+    "MAX_HEADER_BYTES",
     "MEMORY_LEVEL",
     "WINDOW_BITS",
     "accept_key",
@@ -24,6 +25,9 @@ __all__ = [
 
 # What is left out at the end of a compressed message (RFC 7692 §7.2.1).
 DEFLATE_TAIL = b"\x00\x00\xff\xff"
+
+# With a masking key and the longest length (RFC 6455 §5.2).
+MAX_HEADER_BYTES = 14
 
 # Everyone compresses with these.
 LEVEL = 5

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .contenders import Contender, Kind
+from .definition import MAX_HEADER_BYTES
 from .load import Load, LoadFailed
 from .machine import usable_cores
 from .measure import NOISY_SPREAD, Effort
@@ -39,7 +40,7 @@ MAX_CONNECTIONS_BYTES = 16 * MIB
 
 def modes(size: int) -> list[Mode]:
     """Return how messages of ``size`` bytes are sent: one by one, many at once, by many clients."""
-    in_flight = min(MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES // (size + 14))
+    in_flight = min(MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES // (size + MAX_HEADER_BYTES))
     found = [Mode("round trip", 1)]
     if in_flight > 1:
         found.append(Mode(f"{in_flight} in flight", in_flight))
@@ -64,6 +65,11 @@ class Echo:
     rounds: dict[str, dict[Mode, list[Round]]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     pinned: bool = False
+
+    @property
+    def own_failed(self) -> bool:
+        """Whether a server of fastws did not do its work."""
+        return any(self.kinds[server] is Kind.OWN for server in self.problems)
 
     def rate(self, server: str, mode: Mode) -> float | None:
         """Return the median of messages per second."""

@@ -187,7 +187,7 @@ def _stream(opcode: int, message: bytes, count: int) -> bytes:
 
 def messages_per_stream(size: int) -> int:
     """How many messages of ``size`` are received in one piece."""
-    return max(1, min(STREAM_MESSAGES, STREAM_BYTES // (size + 8)))
+    return max(1, min(STREAM_MESSAGES, STREAM_BYTES // (size + definition.MAX_HEADER_BYTES)))
 
 
 def _parse(contender: Contender, opcode: int, message: bytes) -> Call | None:

@@ -6,10 +6,11 @@ import argparse
 import math
 import platform
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from .. import __version__, backend
-from ..headers import check_header
+from ..command_line import OneLineParser
+from ..headers import check_header, is_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +44,6 @@ exit code: 0 after a normal closing, 1 after an error, 2 for wrong arguments,
 """
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong, and where to read more."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -109,12 +103,14 @@ def _add_serve(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     parser.add_argument(
         "--origin",
         action="append",
+        type=_origin,
         metavar="ORIGIN",
         help="accept only pages from here, as in https://example.com; may be repeated (any)",
     )
     parser.add_argument(
         "--subprotocol",
         action="append",
+        type=_subprotocol,
         default=[],
         metavar="NAME",
         help="subprotocol to agree on with clients that offer it, best first; may be repeated",
@@ -154,6 +150,7 @@ def _add_connect(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     parser.add_argument(
         "--subprotocol",
         action="append",
+        type=_subprotocol,
         metavar="NAME",
         help="offer this subprotocol, best first; may be repeated",
     )
@@ -227,13 +224,32 @@ def _wait(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not seconds >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds: write 0, 2.5 or more"
+        )
     return seconds
 
 
 def _seconds(text: str) -> float | None:
     seconds = _wait(text)
     return None if seconds in (0, math.inf) else seconds
+
+
+def _subprotocol(text: str) -> str:
+    if not is_token(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of a subprotocol: write letters, digits and .-_ only"
+        )
+    return text
+
+
+def _origin(text: str) -> str:
+    # What a browser never sends would keep every page out (RFC 6454 §6.2).
+    if text != "null" and re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not what browsers send: write https://example.com, without a path"
+        )
+    return text
 
 
 def _header(text: str) -> tuple[str, str]:

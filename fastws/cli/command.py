@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from ..command_line import INTERRUPTED
 from .arguments import parse
 from .errors import CommandError, Interrupted
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

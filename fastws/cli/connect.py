@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import ssl
-import sys
 from typing import TYPE_CHECKING
 
 from ..aio import connect as connect_websocket
+from ..command_line import drop_output
 from ..errors import ConnectionClosed, ConnectionClosedOK
 from ..frames import State
 from ..uri import parse_uri
@@ -43,8 +42,7 @@ async def connect(options: Namespace) -> int:
             raise CommandError(plain(_failure(closed)))
         terminal.note(_goodbye(closed))
     except BrokenPipeError:
-        # Whoever read the answers has enough; nothing is left to flush either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
     finally:
         terminal.close()
     return 0

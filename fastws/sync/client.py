@@ -7,13 +7,15 @@ import os
 import socket
 import ssl as ssl_module
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..frames import State
 from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
-from ..reconnect import backoff, process_exception
+from ..reconnect import Retries, backoff, process_exception
+from ..uri import parse_uri
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ class reconnect:
         create_connection: Optional[type[ClientConnection]] = None,
         **kwargs: Any,
     ) -> None:
-        self._make_options: Callable[[], ClientOptions] = lambda: ClientOptions(
-            uri,
+        self._options = options = ClientOptions(
+            uri=parse_uri(uri),
             origin=origin,
             subprotocols=subprotocols,
             compression=compression,
@@ -93,7 +95,6 @@ class reconnect:
             max_fragments=max_fragments,
             decode=decode,
         )
-        options = self._make_options()
         water_marks(max_queue, "max_queue")
         if not options.uri.secure and ssl is not None:
             raise ValueError("ssl is for wss:// addresses; this one is ws://")
@@ -119,7 +120,7 @@ class reconnect:
         deadline = None
         if self._open_timeout is not None:
             deadline = time.monotonic() + self._open_timeout
-        options = self._make_options()
+        options = replace(self._options)  # redirects change it
         while True:
             try:
                 sock = self._open_socket(options, deadline)
@@ -195,24 +196,14 @@ class reconnect:
         self._connection.__exit__(exc_type, exc_value, traceback)
 
     def __iter__(self) -> Iterator[ClientConnection]:
-        delays: Optional[Generator[float, None, None]] = None
+        retries = Retries(self._process_exception, self._reconnect_delays, self._logger)
         while True:
             try:
                 connection = self.connect()
             except Exception as error:
-                final = self._process_exception(error)
-                if final is error:
-                    raise
-                if final is not None:
-                    raise final from error
-                delays = delays or self._reconnect_delays()
-                seconds = next(delays)
-                self._logger.info(
-                    "connect failed; reconnecting in %.1f seconds: %r", seconds, error
-                )
-                time.sleep(seconds)
+                time.sleep(retries.seconds_after(error))
                 continue
-            delays = None
+            retries.connected()
             try:
                 yield connection
             finally:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import ssl as ssl_module
-import stat
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Optional
@@ -16,23 +14,20 @@ from typing import TYPE_CHECKING, Any, Optional
 from .._kernels import serialize_close
 from ..errors import ConnectionClosed
 from ..frames import CloseCode, State
-from ..http11 import SERVER, Request, Response
-from ..options import ServerOptions, water_marks
+from ..http11 import SERVER
+from ..listeners import open_unix_listener
+from ..options import ServerOptions, check_port, water_marks
 from .server_connection import ServerConnection, basic_auth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from ..handshake import Origins
     from ..options import Compression, Limit
-
-    Handler = Callable[["ServerConnection"], None]
-    ProcessRequest = Callable[["ServerConnection", Request], Optional[Response]]
-    ProcessResponse = Callable[["ServerConnection", Request, Response], Optional[Response]]
-    SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
+    from .server_connection import Handler, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
 
@@ -335,9 +330,10 @@ def serve(
         max_fragments=max_fragments,
         decode=decode,
     )
+    check_port(port)
     water_marks(max_queue, "max_queue")
     return Server(
-        sock or _listen(host, port, kwargs),
+        _listen(host, port, sock=sock, **kwargs),
         handler,
         options,
         ssl=ssl,
@@ -351,17 +347,23 @@ def serve(
     )
 
 
-def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) -> socket.socket:
-    kwargs.setdefault("backlog", 128)
-    if kwargs.pop("unix", False):
-        path = os.fspath(kwargs["path"])
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.unlink(path)  # left by an earlier server; a live one's clients go on
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _listen(
+    host: Optional[str],
+    port: Optional[int],
+    *,
+    sock: Optional[socket.socket],
+    unix: bool = False,
+    path: Optional[str] = None,
+    backlog: int = 128,
+    reuse_port: bool = False,
+    dualstack_ipv6: bool = False,
+) -> socket.socket:
+    if sock is not None:
+        return sock
+    if unix:
+        listener = open_unix_listener(path)
         try:
-            listener.bind(path)
-            listener.listen(kwargs["backlog"])
+            listener.listen(backlog)
         except BaseException:
             listener.close()
             raise
@@ -369,7 +371,13 @@ def _listen(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) ->
     if port is None:
         raise ValueError("give a port, or sock; port 0 takes any that is free")
     family = socket.AF_INET6 if host and ":" in host else socket.AF_INET
-    return socket.create_server((host or "", port), family=family, **kwargs)
+    return socket.create_server(
+        (host or "", port),
+        family=family,
+        backlog=backlog,
+        reuse_port=reuse_port,
+        dualstack_ipv6=dualstack_ipv6,
+    )
 
 
 def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:

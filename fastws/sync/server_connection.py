@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Optional
 
-from ..auth import challenge, credentials_checker, parse_authorization
-from ..errors import InvalidHandshake
+from ..answers import Answers
+from ..auth import credentials_checker, parse_authorization
 from ..frames import State
-from ..handshake import ServerHandshake
 from ..http11 import Request, Response
 from .connection import Connection
 
@@ -26,15 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["ServerConnection", "basic_auth"]
 
 
-class ServerConnection(Connection):
+class ServerConnection(Answers, Connection):
     """A connection that a client opened to a ``Server``."""
-
-    username: str  # set by basic_auth()
-
-    def respond(self, status: Union[int, HTTPStatus], text: str) -> Response:
-        """Return a plain text HTTP response, for ``process_request`` to return."""
-        assert isinstance(self.protocol.handshake, ServerHandshake)
-        return self.protocol.handshake.reject(status, text)
 
     def _has_request(self) -> bool:
         return self.protocol.request is not None or self.protocol.state is not State.CONNECTING
@@ -65,16 +56,9 @@ class ServerConnection(Connection):
             response = self._error_response(error)
         return self._answer(response)
 
-    def _error_response(self, error: Exception) -> Response:
-        assert isinstance(self.protocol.handshake, ServerHandshake)
-        return self.protocol.handshake.error_response(error)
-
     def _answer(self, response: Response) -> bool:
         """Send the answer, or another that says that this one cannot be sent."""
-        try:
-            response.serialize()
-        except Exception as error:
-            response = self._error_response(error)
+        response = self._sendable(response)
         with self._state_lock:
             if self.protocol.state is not State.CONNECTING:
                 return False
@@ -82,17 +66,8 @@ class ServerConnection(Connection):
             self._deadline = self._next_deadline()
         self._messages.extend(event for event in events if isinstance(event, (str, bytes)))
         self._flush(wait=True)
-        if response.status_code == 101:
-            self.logger.info("connection open")
-            return True
-        cause = self.protocol.handshake_exc
-        if isinstance(cause, InvalidHandshake):
-            self.logger.info("opening handshake failed: %s", cause)
-        elif cause is not None:
-            self.logger.error("opening handshake failed", exc_info=cause)
-        else:
-            self.logger.info("connection rejected (%d)", response.status_code)
-        return False
+        self._log_answer(response)
+        return response.status_code == 101
 
 
 def basic_auth(
@@ -112,8 +87,6 @@ def basic_auth(
         if user is not None and check(*user):
             connection.username = user[0]
             return None
-        response = connection.respond(HTTPStatus.UNAUTHORIZED, "Invalid or missing credentials.\n")
-        response.headers["WWW-Authenticate"] = challenge(realm)
-        return response
+        return connection._unauthorized(realm)
 
     return process_request

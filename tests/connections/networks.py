@@ -92,8 +92,6 @@ class Network:
         call = functools.partial(function, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(self.executor, call)
 
-    # ---------------------------------------------------------------------------- the server
-
     @contextlib.asynccontextmanager
     async def serve(self, handler, **options):
         """Run a server of the layer; ``handler`` is a coroutine function for either."""
@@ -153,8 +151,6 @@ class Network:
             return asyncio.run_coroutine_threadsafe(body(), loop).result()
 
         return call
-
-    # ---------------------------------------------------------------------------- the client
 
     @property
     def uri(self):

@@ -35,8 +35,6 @@ class RawClient:
         self.writer = writer
         self.key = KEY if masked else None
 
-    # ------------------------------------------------------------------- the opening handshake
-
     async def handshake(self, path="/", headers=()):
         await self.send_request(path, headers)
         status, headers, _ = await self.response()
@@ -83,8 +81,6 @@ class RawClient:
             *headers,
         ]
         await self.write("\r\n".join([*lines, "", ""]).encode())
-
-    # --------------------------------------------------------------------------------- frames
 
     async def write(self, data):
         self.writer.write(data)

@@ -120,9 +120,6 @@ def skip_tls_of_pypy(network, reason):
         pytest.skip(f"PyPy: {reason}")
 
 
-# ------------------------------------------------------------------------- hooks for conftest.py
-
-
 def pytest_generate_tests(metafunc):
     """Run each coroutine test on each loop, unless it is told which by its network."""
     if inspect.iscoroutinefunction(metafunc.function) and "network" not in metafunc.fixturenames:

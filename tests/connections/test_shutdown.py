@@ -173,9 +173,6 @@ async def test_a_server_can_be_started_and_closed_many_times_on_one_port():
             await ws.send("hello")
 
 
-# --------------------------------------------------------------------- the blocking layer alone
-
-
 def blocking_receive(ws):
     for _ in ws:
         pass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,44 @@ async def test_a_file_that_is_no_socket_is_left_alone(path):
     with pytest.raises(OSError):
         fastws.sync.unix_serve(blocking_echo, path)
     assert path.read_text() == "precious"
+
+
+async def test_a_path_that_cannot_be_listened_on_is_named(tmp_path):
+    for path in (tmp_path / "missing" / "socket", tmp_path / ("a" * 200)):
+        words = f"cannot listen on {re.escape(str(path))}: (?!None)"
+        with pytest.raises(OSError, match=words):
+            await fastws.aio.unix_serve(echo, path)
+        with pytest.raises(OSError, match=words):
+            fastws.sync.unix_serve(blocking_echo, path)
+
+
+async def test_a_path_or_a_socket_is_needed():
+    with pytest.raises(ValueError, match="give a path, or sock"):
+        await fastws.aio.unix_serve(echo)
+    with pytest.raises(ValueError, match="give a path, or sock"):
+        fastws.sync.unix_serve(blocking_echo)
+
+
+def test_an_argument_that_nobody_knows_is_an_error(path):
+    with pytest.raises(TypeError, match="compresion"):
+        fastws.sync.unix_serve(blocking_echo, path, compresion=None)
+    assert not path.exists()
+    with (
+        socket.socket(socket.AF_UNIX) as sock,
+        pytest.raises(TypeError, match="compresion"),
+    ):
+        fastws.sync.serve(blocking_echo, sock=sock, compresion=None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are no files")
+@pytest.mark.parametrize("kind", [str, os.fsencode])
+async def test_a_name_in_the_abstract_namespace_is_listened_on(kind):
+    name = kind(f"\0fastws-test-{os.getpid()}")
+    async with fastws.aio.unix_serve(echo, name), fastws.aio.unix_connect(name) as ws:
+        await ws.send("hello")
+        assert await ws.recv() == "hello"
+    with fastws.sync.unix_serve(blocking_echo, name) as server:
+        assert server.socket.getsockname() == os.fsencode(name)
 
 
 async def test_connecting_to_nobody_fails(path):
