@@ -1,8 +1,12 @@
 # What channel.py is compiled with.
 
+cimport cython
 from fastws._frame cimport FrameBuffer as CFrameBuffer
 from fastws._frame cimport MessageReader
 from fastws.aio._waiter cimport Waiter as CWaiter
+
+
+cdef Py_ssize_t _LARGE_BYTES, _BURST_MESSAGES
 
 
 cdef class Channel:
@@ -24,7 +28,7 @@ cdef class Channel:
     cdef public CWaiter _waiter
     cdef public bint _write_paused
     cdef public bint _corked
-    cdef CFrameBuffer _frames
+    cdef public CFrameBuffer _frames
     cdef bint _masked
     cdef long long _threshold
     cdef bint _compresses
@@ -35,10 +39,13 @@ cdef class Channel:
     cdef object _pongs
     cdef list _handshake_out
 
+    @cython.locals(messages=list, taken=Py_ssize_t)
     cdef take(self)
     cdef wait(self)
     cdef get_buffer(self)
     cdef buffer_updated(self, Py_ssize_t nbytes)
     cdef deliver(self, list events)
+    @cython.locals(frames=CFrameBuffer)
     cdef int send_now(self, message) except -1
+    @cython.locals(frames=CFrameBuffer)
     cdef flush(self)

@@ -20,12 +20,53 @@ cdef extern from "Python.h":
     ctypedef PyObject *(*iternextfunc)(PyObject *) except? NULL
     ctypedef struct PyTypeObject:
         iternextfunc tp_iternext
-    PyObject *PyExc_StopIteration
-    void PyErr_SetObject(PyObject *kind, PyObject *value)
     int PyErr_WarnFormat(object category, Py_ssize_t level, const char *text, ...) except -1
     void Py_DECREF(PyObject *)
 
+cdef extern from *:
+    """
+    /* Raise StopIteration(value), whose catcher is nearly always C that takes the value out and drops
+       the exception: then the same one serves again. It keeps its last value alive, so only small
+       ones go this way. */
+    static PyObject *fastws_spare = NULL;
+
+    static void fastws_stop(PyObject *value, int small)
+    {
+    #ifndef Py_GIL_DISABLED
+        if (small) {
+            PyStopIterationObject *spare = (PyStopIterationObject *) fastws_spare;
+            if (spare == NULL) {
+                spare = (PyStopIterationObject *) PyObject_CallNoArgs(PyExc_StopIteration);
+                if (spare == NULL)
+                    return;
+                fastws_spare = (PyObject *) spare;
+            }
+            if (Py_REFCNT(spare) == 1 && spare->traceback == NULL && spare->context == NULL
+                && spare->cause == NULL) {
+                PyObject *last = spare->value;
+                spare->value = Py_NewRef(value);
+                Py_XDECREF(last);
+                Py_INCREF(spare);
+    #if PY_VERSION_HEX >= 0x030C0000
+                PyErr_SetRaisedException((PyObject *) spare);
+    #else
+                PyErr_Restore(Py_NewRef(PyExc_StopIteration), (PyObject *) spare, NULL);
+    #endif
+                return;
+            }
+            if (Py_REFCNT(spare) == 1)  /* somebody looked at it: it is no longer like new */
+                Py_CLEAR(fastws_spare);
+        }
+    #endif
+        PyErr_SetObject(PyExc_StopIteration, value);
+    }
+    """
+    void fastws_stop(PyObject *value, bint small)
+
 __all__ = ["Messages"]
+
+# A message that may be kept alive until the next one.
+cdef Py_ssize_t SMALL_MESSAGE = 4096
 
 cdef enum:
     NEW
@@ -183,7 +224,7 @@ cdef PyObject *_next(PyObject *self) except? NULL:
     if not (<Operation> self).go_on(None, &result):
         return result
     if result != <PyObject *> None:
-        PyErr_SetObject(PyExc_StopIteration, result)
+        fastws_stop(result, len(<object> result) <= SMALL_MESSAGE)
     Py_DECREF(result)
     return NULL
 

@@ -1,9 +1,13 @@
 # What sockets.py is compiled with.
 
 cimport cython
+from fastws._frame cimport FrameBuffer as CFrameBuffer
 from fastws.aio._channel cimport Channel as CChannel
 from fastws.aio._wire cimport Readiness as CReadiness
 from fastws.aio._wire cimport Wire as CWire
+
+
+cdef int _READS_PER_TURN, _ROUNDS_PER_TURN, _READ, _WRITE
 
 
 cdef class Watched:
@@ -38,11 +42,13 @@ cdef class SocketTransport(Watched):
     cdef object _sockname
     cdef object _peername
 
-    @cython.locals(nbytes=Py_ssize_t, reads=int)
+    @cython.locals(nbytes=Py_ssize_t, reads=int, frames=CFrameBuffer)
     cpdef _read_ready(self)
     cpdef _watch(self, int events)
     @cython.locals(sent=Py_ssize_t)
     cpdef write(self, data)
+    @cython.locals(sent=Py_ssize_t)
+    cpdef write_frames(self, CFrameBuffer frames)
     @cython.locals(sent=Py_ssize_t)
     cpdef write_both(self, head, payload)
     cpdef _keep(self, data)

@@ -28,6 +28,8 @@ BURST_MESSAGES = 256
 # A payload of so many bytes is written from where it is.
 _LARGE_BYTES = 16 * 1024
 
+_BURST_MESSAGES = BURST_MESSAGES  # compiled, a number of C
+
 _CLOSED = State.CLOSED
 
 
@@ -50,7 +52,7 @@ class Channel:
         self._buffer = buffer
         self._direct = False
         self._transport: Any = None
-        self._foreign = True
+        self._foreign = True  # the transport is the event loop's, not our own
         self._opened = False
         self._can_send = False
         self._incoming: Any = None  # what receives a message in fragments that is not complete
@@ -137,7 +139,9 @@ class Channel:
                 self._receive_control(events)
             elif events:
                 self.deliver(events)
-            self.flush()
+            # Our own transport takes what there is in the frame buffer itself.
+            if self._foreign or self._out or self._handshake_out or self._urgent or self._pongs:
+                self.flush()
         except Exception as error:
             self._fail(error)
 
@@ -195,7 +199,7 @@ class Channel:
             self.flush()
         if self._write_paused:
             return 2
-        return 3 if self._burst >= BURST_MESSAGES else 1
+        return 3 if self._burst >= _BURST_MESSAGES else 1
 
     def _send_large(self, message: Any) -> None:
         if self._masked or self._foreign or self._write_paused:
@@ -210,9 +214,17 @@ class Channel:
 
     def flush(self) -> None:
         """Write what waits to be written, unless enough is on its way already."""
-        frames: Any = self._frames
+        frames = self._frames
         if frames.filler is self:
-            self._write_frames(frames)
+            try:
+                if self._transport is None or self._transport.is_closing():
+                    pass
+                elif self._foreign:
+                    self._transport.write(bytes(frames))  # type: ignore[call-overload]
+                else:
+                    self._transport.write_frames(frames)
+            finally:
+                frames.clear()
         if self._write_paused or self._transport is None:
             return
         if self._foreign and self._transport.is_closing():
@@ -233,14 +245,6 @@ class Channel:
         # A transport of the event loop tells of a failed write only in its next turn.
         if self._foreign and self._transport.is_closing():
             self._handle_eof()
-
-    def _write_frames(self, frames: Any) -> None:
-        """Write what was sent while nothing had to wait."""
-        try:
-            if self._transport is not None and not (self._foreign and self._transport.is_closing()):
-                self._transport.write(bytes(frames) if self._foreign else frames)
-        finally:
-            frames.clear()
 
     # Compiled, those above are out of Python's sight: it would look for an override at each call.
 

@@ -19,6 +19,8 @@ from .hot import READABLE, WRITABLE, Readiness, Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._kernels import FrameBuffer
+
 __all__ = ["Poller", "SocketTransport", "Watched", "can_own_sockets"]
 
 # One connection's share of a turn: with more than this waiting, the others come first.
@@ -26,6 +28,10 @@ _READS_PER_TURN = 4
 
 # How often a turn looks for more connections that are ready.
 _ROUNDS_PER_TURN = 4
+
+# Compiled, these are numbers of C.
+_READ = READABLE
+_WRITE = WRITABLE
 
 
 def can_own_sockets(loop: asyncio.AbstractEventLoop) -> bool:
@@ -67,7 +73,7 @@ class Poller:
     def register(self, fd: int, watched: Watched) -> None:
         """Have ``watched.on_ready`` called when there is something to read."""
         self._watched[fd] = watched
-        self._readiness.register(fd, READABLE)
+        self._readiness.register(fd, _READ)
 
     def modify(self, fd: int, events: int) -> None:
         self._readiness.modify(fd, events)
@@ -118,7 +124,7 @@ class SocketTransport(Watched):
         self._high = 64 * 1024
         self._low = 16 * 1024
         self._writing_paused = False
-        self._events = READABLE
+        self._events = _READ
         self._closing = False
         self._eof_wanted = False
         self._sockname: Any = None
@@ -148,12 +154,12 @@ class SocketTransport(Watched):
             return None
 
     def on_ready(self, events: int) -> None:
-        if events & ~WRITABLE:  # errors and hang-ups show when reading
-            if self._events & READABLE:
+        if events & ~_WRITE:  # errors and hang-ups show when reading
+            if self._events & _READ:
                 self._read_ready()
-            elif not events & (READABLE | WRITABLE):
+            elif not events & (_READ | _WRITE):
                 self._lose(None)
-        if events & WRITABLE and self._events & WRITABLE:
+        if events & _WRITE and self._events & _WRITE:
             self._write_ready()
 
     def _read_ready(self) -> None:
@@ -176,7 +182,11 @@ class SocketTransport(Watched):
                 return
             full = nbytes == len(buffer)
             self._connection.buffer_updated(nbytes)
-            if not full or not self._events & READABLE:
+            frames = self._connection._frames
+            if frames.filler is self._connection:
+                self.write_frames(frames)
+                frames.clear()
+            if not full or not self._events & _READ:
                 return
 
     def _watch(self, events: int) -> None:
@@ -188,26 +198,26 @@ class SocketTransport(Watched):
         if self._poller is not None:
             self._poller.modify(self._fd, events)
             return
-        if changed & READABLE:
-            if events & READABLE:
+        if changed & _READ:
+            if events & _READ:
                 self._loop.add_reader(self._fd, self._read_ready)
             else:
                 self._loop.remove_reader(self._fd)
-        if changed & WRITABLE:
-            if events & WRITABLE:
+        if changed & _WRITE:
+            if events & _WRITE:
                 self._loop.add_writer(self._fd, self._write_ready)
             else:
                 self._loop.remove_writer(self._fd)
 
     def pause_reading(self) -> None:
-        self._watch(self._events & ~READABLE)
+        self._watch(self._events & ~_READ)
 
     def resume_reading(self) -> None:
         if not self._closing:
-            self._watch(self._events | READABLE)
+            self._watch(self._events | _READ)
 
     def is_reading(self) -> bool:
-        return bool(self._events & READABLE)
+        return bool(self._events & _READ)
 
     def write(self, data: Any) -> None:
         """Send what the socket takes at once; keep the rest."""
@@ -220,10 +230,24 @@ class SocketTransport(Watched):
             except OSError as error:
                 self._lose(error)
                 return
-            if sent == memoryview(data).nbytes:
+            if sent == len(data):
                 return
-        # What is no bytes object is a buffer that is about to be used again.
-        self._keep(memoryview(data)[sent:] if isinstance(data, bytes) else bytes(data)[sent:])
+        self._keep(memoryview(data)[sent:] if sent else data)
+
+    def write_frames(self, frames: FrameBuffer) -> None:
+        """As ``write``, from a buffer that is used again right after."""
+        if self._fd < 0:
+            return
+        sent = 0
+        if not self._backlog:
+            try:
+                sent = self._wire.send(frames)
+            except OSError as error:
+                self._lose(error)
+                return
+            if sent == frames.length:
+                return
+        self._keep(bytes(frames)[sent:])  # type: ignore[call-overload]
 
     def write_both(self, head: bytes, payload: bytes) -> None:
         """As ``write(head + payload)``, without making one of them."""
@@ -249,7 +273,7 @@ class SocketTransport(Watched):
             self._backlog = deque()
         self._backlog.append(data)
         self._backlog_bytes += len(data)
-        self._watch(self._events | WRITABLE)
+        self._watch(self._events | _WRITE)
         if self._backlog_bytes > self._high and not self._writing_paused:
             self._writing_paused = True
             self._connection._pause_writing()
@@ -270,7 +294,7 @@ class SocketTransport(Watched):
             return
         if not backlog:
             self._backlog = None
-            self._watch(self._events & ~WRITABLE)
+            self._watch(self._events & ~_WRITE)
         if self._writing_paused and self._backlog_bytes <= self._low:
             self._writing_paused = False
             self._connection._resume_writing()
@@ -315,7 +339,7 @@ class SocketTransport(Watched):
         if not self._backlog:
             self._lose(None)
         else:
-            self._watch(WRITABLE)
+            self._watch(_WRITE)
 
     def abort(self) -> None:
         self._lose(None)
