@@ -62,7 +62,7 @@ def extensions():
         [
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
-            *map(hot, ("waiter", "channel", "sockets")),
+            *map(hot, ("waiter", "channel", "records", "sockets", "poller")),
             *map(quick, ("messages", "stepping", "wire")),
         ],
         build_dir="build",  # every .c in the tree is hand-written

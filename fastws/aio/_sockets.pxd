@@ -3,25 +3,15 @@
 cimport cython
 from fastws._frame cimport FrameBuffer as CFrameBuffer
 from fastws.aio._channel cimport Channel as CChannel
-from fastws.aio._wire cimport Readiness as CReadiness
+from fastws.aio._records cimport Records as CRecords
 from fastws.aio._wire cimport Wire as CWire
 
 
-cdef int _READS_PER_TURN, _ROUNDS_PER_TURN, _READ, _WRITE
+cdef int _READS_PER_TURN, _READ, _WRITE
 
 
 cdef class Watched:
     cpdef on_ready(self, int events)
-
-
-cdef class Poller:
-    cdef object _loop
-    cdef CReadiness _readiness
-    cdef dict _watched
-    cdef object __weakref__
-
-    @cython.locals(readiness=CReadiness, watched=Watched, count=int, i=int)
-    cpdef _serve_ready(self)
 
 
 cdef class SocketTransport(Watched):
@@ -30,7 +20,9 @@ cdef class SocketTransport(Watched):
     cdef CWire _wire
     cdef int _fd
     cdef CChannel _connection
-    cdef Poller _poller
+    cdef object _poller
+    cdef CRecords _records
+    cdef bint _undecrypted
     cdef object _backlog
     cdef Py_ssize_t _backlog_bytes
     cdef Py_ssize_t _high
@@ -42,10 +34,17 @@ cdef class SocketTransport(Watched):
     cdef object _sockname
     cdef object _peername
 
-    @cython.locals(nbytes=Py_ssize_t, reads=int, frames=CFrameBuffer)
+    @cython.locals(nbytes=Py_ssize_t, reads=int)
     cpdef _read_ready(self)
-    cpdef _watch(self, int events)
+    @cython.locals(frames=CFrameBuffer)
+    cdef _take(self, Py_ssize_t nbytes)
+    cdef _buffer(self)
+    @cython.locals(nbytes=Py_ssize_t)
+    cpdef _decrypt(self, CRecords records)
+    cdef _encrypt(self, CRecords records, data)
     @cython.locals(sent=Py_ssize_t)
+    cdef _write(self, data)
+    cpdef _watch(self, int events)
     cpdef write(self, data)
     @cython.locals(sent=Py_ssize_t)
     cpdef write_frames(self, CFrameBuffer frames)

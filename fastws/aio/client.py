@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl as ssl_module
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -19,7 +20,8 @@ from .connection import Connection, retrieve_exception
 from .hot import SocketTransport
 from .lifecycle import TransportProtocol
 from .listening import resolve
-from .sockets import can_own_sockets
+from .poller import can_own_sockets
+from .tls import TLSHandshake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Sequence
@@ -35,7 +37,7 @@ __all__ = ["ClientConnection", "connect", "unix_connect"]
 
 
 # Arguments of create_connection that we know what to do with; any other needs the loop's own.
-_OWN_ARGUMENTS = {"family", "host", "path", "port", "sock", "unix"}
+_OWN_ARGUMENTS = {"family", "host", "path", "port", "server_hostname", "sock", "ssl", "unix"}
 
 
 class ClientConnection(Connection):
@@ -187,9 +189,8 @@ class connect:
         else:
             # After a redirect from wss, which a client must not follow, or none at all.
             kwargs.pop("ssl", None)
-        if can_own_sockets(loop) and not uri.secure and set(kwargs) <= _OWN_ARGUMENTS:
-            sock = await self._connect_socket(loop, uri, **kwargs)
-            SocketTransport(loop, sock, connection)
+        if can_own_sockets(loop) and set(kwargs) <= _OWN_ARGUMENTS:
+            await self._open_own(loop, connection, uri, **kwargs)
             return connection
         if kwargs.pop("unix", False):
             await loop.create_unix_connection(factory, **kwargs)
@@ -203,6 +204,30 @@ class connect:
             kwargs.setdefault("port", uri.port)
         await loop.create_connection(factory, **kwargs)
         return connection
+
+    async def _open_own(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: ClientConnection,
+        uri: URI,
+        *,
+        ssl: Union[ssl_module.SSLContext, Literal[True], None] = None,
+        server_hostname: Optional[str] = None,
+        **kwargs: Any,
+    ) -> None:
+        sock = await self._connect_socket(loop, uri, **kwargs)
+        if ssl is None:
+            SocketTransport(loop, sock, connection)
+            return
+        context = ssl_module.create_default_context() if ssl is True else ssl
+        if not isinstance(context, ssl_module.SSLContext):
+            sock.close()
+            raise TypeError(f"ssl must be an ssl.SSLContext or True, not {ssl!r}")
+        handshake = TLSHandshake(loop, sock, connection, context, server_hostname=server_hostname)
+        try:
+            await handshake.done
+        finally:
+            handshake.abort()
 
     async def _connect_socket(
         self,

@@ -13,6 +13,7 @@ __all__ = [
     "Messages",
     "Poller",
     "Readiness",
+    "Records",
     "SocketTransport",
     "Waiter",
     "Watched",
@@ -25,11 +26,15 @@ if TYPE_CHECKING or not compiled:
     from .waiter import Waiter  # isort: split
     from .messages import Messages  # isort: split
     from .wire import Readiness, Wire  # isort: split
-    from .sockets import Poller, SocketTransport, Watched  # isort: split
+    from .records import Records  # isort: split
+    from .sockets import SocketTransport, Watched  # isort: split
+    from .poller import Poller  # isort: split
     from .stepping import run_stepped
 else:
     from ._waiter import Waiter  # isort: split
     from ._messages import Messages  # isort: split
     from ._wire import Readiness, Wire  # isort: split
-    from ._sockets import Poller, SocketTransport, Watched  # isort: split
+    from ._records import Records  # isort: split
+    from ._sockets import SocketTransport, Watched  # isort: split
+    from ._poller import Poller  # isort: split
     from ._stepping import run_stepped

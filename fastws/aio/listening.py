@@ -9,9 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .hot import Poller, SocketTransport, Watched
+from .tls import TLSHandshake
 
 if TYPE_CHECKING:
     import logging
+    import ssl
     from collections.abc import Callable, Iterable, Sequence
 
     from .connection import Connection
@@ -41,12 +43,17 @@ class SocketServer:
         make_connection: Callable[[], Connection],
         backlog: int,
         logger: logging.Logger,
+        context: Optional[ssl.SSLContext] = None,
+        handshake_timeout: Optional[float] = None,
     ) -> None:
         self._loop = loop
         self._sockets = list(sockets)
         self._make_connection = make_connection
         self._backlog = backlog
         self._logger = logger
+        self._context = context
+        self._handshake_timeout = handshake_timeout
+        self._handshakes: set[TLSHandshake] = set()
         self._serving = False
         self._poller: Optional[Poller] = None
         self._paused: Optional[asyncio.TimerHandle] = None
@@ -82,6 +89,8 @@ class SocketServer:
         for sock in self._sockets:
             sock.close()
         self._sockets = []
+        for handshake in list(self._handshakes):
+            handshake.abort()
 
     def _watch(self) -> None:
         self._paused = None
@@ -111,12 +120,24 @@ class SocketServer:
             try:
                 sock.setblocking(False)
                 assert self._poller is not None
-                SocketTransport(self._loop, sock, self._make_connection(), self._poller, peername)
+                self._begin(sock, peername)
             except Exception as error:
                 self._logger.error("cannot serve a connection", exc_info=error)
                 sock.close()
             if self._poller is None:
                 return
+
+    def _begin(self, sock: socket.socket, peername: Any) -> None:
+        connection = self._make_connection()
+        if self._context is None:
+            SocketTransport(self._loop, sock, connection, self._poller, peername)
+        else:
+            handshake = TLSHandshake(
+                self._loop, sock, connection, self._context,
+                poller=self._poller, peername=peername, timeout=self._handshake_timeout,
+            )  # fmt: skip
+            self._handshakes.add(handshake)
+            handshake.done.add_done_callback(lambda _: self._handshakes.discard(handshake))
 
 
 async def resolve(

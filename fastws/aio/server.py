@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import socket
+import ssl as ssl_module
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._kernels import serialize_close
@@ -17,8 +18,8 @@ from .broadcast import broadcast
 from .hot import run_stepped
 from .lifecycle import TransportProtocol
 from .listening import SocketServer, open_listeners
+from .poller import can_own_sockets
 from .server_connection import ServerConnection, basic_auth
-from .sockets import can_own_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator, Sequence
@@ -36,7 +37,7 @@ __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "un
 # Arguments of create_server that we know what to do with; any other needs the event loop's own.
 _OWN_ARGUMENTS = {
     "backlog", "family", "flags", "path", "reuse_address", "reuse_port", "sock", "ssl",
-    "start_serving",
+    "ssl_handshake_timeout", "start_serving",
 }  # fmt: skip
 
 
@@ -254,8 +255,7 @@ class serve:
         loop = asyncio.get_running_loop()
         server = self._make_server()
         kwargs = self._kwargs.copy()
-        if can_own_sockets(loop) and kwargs.get("ssl") is None and set(kwargs) <= _OWN_ARGUMENTS:
-            kwargs.pop("ssl", None)
+        if can_own_sockets(loop) and set(kwargs) <= _OWN_ARGUMENTS:
             server._server = await self._listen(server, loop, **kwargs)
         elif self._unix:
             server._server = await loop.create_unix_server(server._factory, **kwargs)
@@ -275,9 +275,13 @@ class serve:
         sock: Optional[socket.socket] = None,
         path: Optional[str] = None,
         backlog: int = 100,
+        ssl: Optional[ssl_module.SSLContext] = None,
+        ssl_handshake_timeout: Optional[float] = None,
         start_serving: bool = True,
         **kwargs: Any,
     ) -> SocketServer:
+        if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
+            raise TypeError(f"ssl must be an ssl.SSLContext, not {ssl!r}")
         if sock is not None:
             if sock.type != socket.SOCK_STREAM:
                 raise ValueError(f"sock must be a stream socket, not {sock!r}")
@@ -287,8 +291,9 @@ class serve:
         else:
             sockets = await open_listeners(loop, self._host, self._port, **kwargs)
         listening = SocketServer(
-            loop, sockets, lambda: server._create_connection(server), backlog, server.logger
-        )
+            loop, sockets, lambda: server._create_connection(server), backlog, server.logger,
+            ssl, ssl_handshake_timeout,
+        )  # fmt: skip
         if start_serving:
             await listening.start_serving()
         return listening

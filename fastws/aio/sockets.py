@@ -1,44 +1,30 @@
-"""Plain sockets of our own under asyncio: we call recv and send, the event loop only tells when.
-
-A loop's server connections are registered in one epoll (or kqueue) object, and that one object in
-the event loop, so a turn of the loop serves every connection that is ready.
-"""
+"""Sockets of our own under asyncio: we call recv and send, the event loop only tells when."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import select
 import socket
-import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .hot import READABLE, WRITABLE, Readiness, Wire
+from .hot import READABLE, WRITABLE, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._kernels import FrameBuffer
+    from .poller import Poller
+    from .records import Records
 
-__all__ = ["Poller", "SocketTransport", "Watched", "can_own_sockets"]
+__all__ = ["SocketTransport", "Watched"]
 
 # One connection's share of a turn: with more than this waiting, the others come first.
 _READS_PER_TURN = 4
 
-# How often a turn looks for more connections that are ready.
-_ROUNDS_PER_TURN = 4
-
 # Compiled, these are numbers of C.
 _READ = READABLE
 _WRITE = WRITABLE
-
-
-def can_own_sockets(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this loop tells when a descriptor is ready, and the system has epoll or so."""
-    return not hasattr(loop, "_proactor") and (
-        hasattr(select, "epoll") or hasattr(select, "kqueue")
-    )
 
 
 class Watched:
@@ -49,61 +35,11 @@ class Watched:
         raise NotImplementedError
 
 
-class Poller:
-    """The one object that a loop's server connections are registered in."""
-
-    _pollers: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Poller]] = (
-        weakref.WeakKeyDictionary()
-    )
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._readiness = Readiness()
-        self._watched: dict[int, Watched] = {}
-        loop.add_reader(self._readiness.fileno(), self._serve_ready)
-
-    @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> Poller:
-        """Return the loop's poller; it goes when its last file descriptor does."""
-        poller = cls._pollers.get(loop)
-        if poller is None:
-            poller = cls._pollers[loop] = Poller(loop)
-        return poller
-
-    def register(self, fd: int, watched: Watched) -> None:
-        """Have ``watched.on_ready`` called when there is something to read."""
-        self._watched[fd] = watched
-        self._readiness.register(fd, _READ)
-
-    def modify(self, fd: int, events: int) -> None:
-        self._readiness.modify(fd, events)
-
-    def unregister(self, fd: int) -> None:
-        del self._watched[fd]
-        self._readiness.unregister(fd)
-        if not self._watched:
-            del self._pollers[self._loop]
-            if not self._loop.is_closed():
-                self._loop.remove_reader(self._readiness.fileno())
-            self._readiness.close()
-
-    def _serve_ready(self) -> None:
-        readiness = self._readiness
-        for _ in range(_ROUNDS_PER_TURN):
-            count = readiness.poll()
-            for i in range(count):
-                # One that is ready may have closed another that was.
-                watched = self._watched.get(readiness.fd(i))
-                if watched is not None:
-                    watched.on_ready(readiness.events(i))
-            # While some were served others became ready, most likely: asking costs less than a turn
-            # of the loop. What else the loop has to do waits for a few rounds at most.
-            if count == 0 or not self._watched:
-                return
-
-
 class SocketTransport(Watched):
-    """A transport, as asyncio's, of one connection over a plain non-blocking socket."""
+    """A transport, as asyncio's, of one connection over a non-blocking socket.
+
+    ``records`` encrypt and decrypt, after the TLS handshake.
+    """
 
     def __init__(
         self,
@@ -112,6 +48,7 @@ class SocketTransport(Watched):
         connection: Any,  # a Lifecycle; compiled, only its Channel is seen
         poller: Optional[Poller] = None,
         peername: Any = None,
+        records: Optional[Records] = None,
     ) -> None:
         self._loop = loop
         self._sock = sock
@@ -119,6 +56,8 @@ class SocketTransport(Watched):
         self._connection = connection
         self._poller = poller
         self._wire = Wire(sock)
+        self._records = records
+        self._undecrypted = False  # something was left when reading paused
         self._backlog: Optional[deque[Union[bytes, memoryview]]] = None
         self._backlog_bytes = 0
         self._high = 64 * 1024
@@ -137,6 +76,9 @@ class SocketTransport(Watched):
             poller.register(self._fd, self)
         connection._foreign = False
         connection._connection_made(self)
+        if records is not None:
+            # What came with the end of the handshake will not be told of again.
+            self._decrypt(records)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "socket":
@@ -145,6 +87,8 @@ class SocketTransport(Watched):
             return self._sockname or self._ask(self._sock.getsockname)
         if name == "peername":
             return self._peername or self._ask(self._sock.getpeername)
+        if self._records is not None:
+            return self._records.get_extra_info(name) or default
         return default
 
     def _ask(self, name: Callable[[], Any]) -> Any:
@@ -166,7 +110,7 @@ class SocketTransport(Watched):
         reads = _READS_PER_TURN
         while reads > 0:
             reads -= 1
-            buffer: Any = self._connection.get_buffer()
+            buffer: Any = self._buffer()
             try:
                 nbytes = self._wire.receive(buffer)
             except OSError as error:
@@ -174,20 +118,55 @@ class SocketTransport(Watched):
                 return
             if nbytes < 0:
                 return
-            if nbytes == 0:
-                if not self._connection._eof_received():
-                    self.close()
-                elif not self._closing:
-                    self.pause_reading()
-                return
             full = nbytes == len(buffer)
-            self._connection.buffer_updated(nbytes)
-            frames = self._connection._frames
-            if frames.filler is self._connection:
-                self.write_frames(frames)
-                frames.clear()
+            if self._records is not None:
+                self._records.receive(buffer, nbytes)
+                self._decrypt(self._records)
+            elif nbytes == 0:
+                self._end_stream()
+            else:
+                self._take(nbytes)
             if not full or not self._events & _READ:
                 return
+
+    def _buffer(self) -> Any:
+        # Encrypted bytes are copied from there before the connection needs it.
+        return self._connection.get_buffer() if self._records is None else self._connection._buffer
+
+    def _decrypt(self, records: Records) -> None:
+        """Give the connection what can be decrypted."""
+        try:
+            while self._fd >= 0 and not self._closing:
+                if not self._events & _READ:
+                    self._undecrypted = True
+                    break
+                nbytes = records.decrypt(self._connection.get_buffer())
+                if nbytes < 0:
+                    break
+                if nbytes == 0:
+                    self._end_stream()
+                    break
+                self._take(nbytes)
+        except OSError as error:
+            self._lose(error)
+            return
+        reply = records.data_to_send()
+        if reply:
+            self._write(reply)
+
+    def _take(self, nbytes: int) -> None:
+        """Tell the connection what arrived in its buffer, and write what it answers."""
+        self._connection.buffer_updated(nbytes)
+        frames = self._connection._frames
+        if frames.filler is self._connection:
+            self.write_frames(frames)
+            frames.clear()
+
+    def _end_stream(self) -> None:
+        if not self._connection._eof_received():
+            self.close()
+        elif not self._closing:
+            self.pause_reading()
 
     def _watch(self, events: int) -> None:
         """Ask to be told of these events only."""
@@ -215,6 +194,13 @@ class SocketTransport(Watched):
     def resume_reading(self) -> None:
         if not self._closing:
             self._watch(self._events | _READ)
+            if self._undecrypted:
+                self._undecrypted = False
+                self._loop.call_soon(self._decrypt_rest)
+
+    def _decrypt_rest(self) -> None:
+        if self._records is not None:
+            self._decrypt(self._records)
 
     def is_reading(self) -> bool:
         return bool(self._events & _READ)
@@ -223,6 +209,20 @@ class SocketTransport(Watched):
         """Send what the socket takes at once; keep the rest."""
         if self._fd < 0:
             return
+        if self._records is not None:
+            self._encrypt(self._records, data)
+        else:
+            self._write(data)
+
+    def _encrypt(self, records: Records, data: Any) -> None:
+        try:
+            data = records.encrypt(data)
+        except OSError as error:
+            self._lose(error)
+            return
+        self._write(data)
+
+    def _write(self, data: Any) -> None:
         sent = 0
         if not self._backlog:
             try:
@@ -238,10 +238,13 @@ class SocketTransport(Watched):
         """As ``write``, from a buffer that is used again right after."""
         if self._fd < 0:
             return
+        if self._records is not None:
+            self._encrypt(self._records, frames)
+            return
         sent = 0
         if not self._backlog:
             try:
-                sent = self._wire.send(frames)
+                sent = self._wire.send(frames)  # type: ignore[arg-type]
             except OSError as error:
                 self._lose(error)
                 return
@@ -249,9 +252,9 @@ class SocketTransport(Watched):
                 return
         self._keep(bytes(frames)[sent:])  # type: ignore[call-overload]
 
-    def write_both(self, head: bytes, payload: bytes) -> None:
+    def write_both(self, head: bytes, payload: Any) -> None:
         """As ``write(head + payload)``, without making one of them."""
-        if self._backlog or self._fd < 0:
+        if self._backlog or self._fd < 0 or self._records is not None:
             self.write(head)
             self.write(payload)
             return
@@ -264,8 +267,9 @@ class SocketTransport(Watched):
         if sent < 0:
             self._keep(head[sent:])
             sent = 0
-        if sent < len(payload):
-            self._keep(memoryview(payload)[sent:] if sent else payload)
+        size = memoryview(payload).nbytes
+        if sent < size:
+            self._keep(memoryview(payload)[sent:] if sent else memoryview(payload))
 
     def _keep(self, data: Any) -> None:
         """Write this when the socket takes more."""
@@ -317,6 +321,7 @@ class SocketTransport(Watched):
         return True
 
     def write_eof(self) -> None:
+        self._say_goodbye()
         self._eof_wanted = True
         if not self._backlog:
             self._shutdown()
@@ -328,6 +333,12 @@ class SocketTransport(Watched):
             if error.errno != errno.ENOTCONN:
                 self._lose(error)
 
+    def _say_goodbye(self) -> None:
+        if self._records is not None and self._fd >= 0:
+            goodbye = self._records.goodbye()
+            if goodbye:
+                self._write(goodbye)
+
     def is_closing(self) -> bool:
         return self._closing
 
@@ -335,6 +346,7 @@ class SocketTransport(Watched):
         """Close when everything is written."""
         if self._closing:
             return
+        self._say_goodbye()
         self._closing = True
         if not self._backlog:
             self._lose(None)

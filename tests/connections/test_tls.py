@@ -167,3 +167,12 @@ def test_a_wss_address_cannot_go_without_tls(layer):
     if layer is fastws.aio:
         with pytest.raises(ValueError, match="TLS"):
             layer.connect("wss://localhost", ssl=None)
+
+
+async def test_ssl_is_a_context():
+    with pytest.raises(TypeError, match="ssl"):
+        await fastws.aio.serve(echo, "127.0.0.1", 0, ssl="cert.pem")
+    async with fastws.aio.serve(echo, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TypeError, match="ssl"):
+            await fastws.aio.connect(f"wss://127.0.0.1:{port}", ssl="cert.pem")
