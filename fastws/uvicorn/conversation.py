@@ -127,29 +127,26 @@ class Conversation(Connection):
         Raises ``ClientDisconnected``, an OSError, once the client is gone, RuntimeError for an
         event that is not expected now.
         """
-        kind = event["type"]
-        if kind == "websocket.send" and self._can_send:
+        sent = 0
+        if event["type"] == "websocket.send":
             message = event.get("bytes")
-            if message is None:
-                message = event.get("text")
-            sent = self._send_now(message)
+            sent = self._send_now(event.get("text") if message is None else message)
             if sent == 1:
                 return
-            try:
-                if sent == 2:
-                    await self._drain()
-                elif sent == 3:
-                    await self._yield()
-                else:
-                    await self.send(message)  # type: ignore[arg-type]
-            except ConnectionClosed:
-                raise ClientDisconnected from None
-            return
-        await self._send_rare(kind, event)
+        try:
+            if sent == 2:
+                await self._drain()
+            elif sent == 3:
+                await self._yield()
+            else:
+                await self._send_rare(event)
+        except ConnectionClosed:
+            raise ClientDisconnected from None
 
-    async def _send_rare(self, kind: str, event: Event) -> None:
+    async def _send_rare(self, event: Event) -> None:
+        kind = event["type"]
         if self._write_paused:
-            await self._wait_writable()
+            await self._drain()
         if self._client_left():
             raise ClientDisconnected
         expected = _EXPECTED[self.phase]
@@ -167,12 +164,6 @@ class Conversation(Connection):
         """Whether the connection is over without the application having ended it."""
         state = self.protocol.state
         return state is State.CLOSED or (state is State.CLOSING and self.phase is not Phase.ENDED)
-
-    async def _wait_writable(self) -> None:
-        try:
-            await self._drain()
-        except ConnectionClosed:
-            raise ClientDisconnected from None
 
     async def _accept(self, event: Event) -> None:
         response = self._agreement
@@ -198,7 +189,11 @@ class Conversation(Connection):
         self._set_timer()
 
     async def _send_message(self, event: Event) -> None:
-        raise ClientDisconnected  # asgi_send has sent it, if it can be sent
+        """Send what cannot go the short way."""
+        message: Any = event.get("bytes")
+        if message is None:
+            message = event.get("text")
+        await self.send(message)
 
     async def _close(self, event: Event) -> None:
         if self.phase is Phase.UNDECIDED:
@@ -223,7 +218,7 @@ class Conversation(Connection):
         if not more:
             self._end()
         elif self._write_paused:
-            await self._wait_writable()
+            await self._drain()
 
     # ---------------------------------------------------------------------------- the end of it
 

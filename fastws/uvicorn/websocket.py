@@ -139,10 +139,11 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
 
     def _open_channel(self) -> None:
         super()._open_channel()
-        if self._transport is not None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
             # uvloop goes on with data_received() until reading starts anew.
-            self._transport.pause_reading()
-            self._transport.resume_reading()
+            transport.pause_reading()
+            transport.resume_reading()
 
     def _trace(self, what: str) -> None:
         if self.logger.isEnabledFor(TRACE_LOG_LEVEL):

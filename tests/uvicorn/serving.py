@@ -13,14 +13,14 @@ WS = "fastws.uvicorn:WebSocketProtocol"
 
 
 @contextlib.asynccontextmanager
-async def serving(app, **options):
+async def serving(app, sock=None, **options):
     """Run an app; give a ``Site`` to reach it; shut down as uvicorn does when it gets a signal."""
     options = {"ws": WS, "lifespan": "off", "log_config": None, "log_level": "trace", **options}
     config = uvicorn.Config(app, **options)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as sock:
+    with contextlib.closing(sock or socket.create_server(("127.0.0.1", 0))) as sock:
         await server.startup(sockets=[sock])
         await server.on_tick(0)  # the headers that every response gets
         site = Site(server, sock.getsockname())
@@ -46,7 +46,11 @@ class Site:
     @contextlib.asynccontextmanager
     async def client(self, **options):
         """Connect a peer that does what the test says, frame by frame."""
-        client = RawClient(*await asyncio.open_connection(*self.address, **options))
+        if isinstance(self.address, str):
+            streams = await asyncio.open_unix_connection(self.address)
+        else:
+            streams = await asyncio.open_connection(*self.address, **options)
+        client = RawClient(*streams)
         try:
             yield client
         finally:

@@ -1,6 +1,7 @@
 """The opening handshake: scope, accepting, subprotocols, headers, refusals of bad requests."""
 
 import asyncio
+import socket
 
 import pytest
 from connections.running import until
@@ -48,6 +49,18 @@ async def test_the_scope_has_every_key_of_asgi(http):
     }
     assert (b"upgrade", b"websocket") in headers
     assert [value for name, value in headers if name == b"x-twice"] == [b"a", "é".encode()]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+async def test_a_unix_socket_has_a_path_and_no_client(tmp_path, lines):
+    app = Scopes()
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(tmp_path / "socket"))
+    async with serving(app, sock) as site, site.opened():
+        pass
+    assert app.seen[0]["server"] == (str(tmp_path / "socket"), None)
+    assert app.seen[0]["client"] is None
+    assert ' - "WebSocket /" [accepted]' in lines()
 
 
 async def test_each_connection_has_its_own_copy_of_the_lifespan_state():
