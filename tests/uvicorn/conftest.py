@@ -1,12 +1,8 @@
-"""uvicorn has to be installed; every test runs on each event loop and leaves nothing behind."""
+"""Every coroutine test runs on each event loop and leaves nothing behind."""
 
 import logging
 
 import pytest
-
-# Not "uvicorn" alone, which might be this directory.
-pytest.importorskip("uvicorn.config", reason="uvicorn is not installed")
-
 from connections.conftest import (
     authority,
     client_tls,

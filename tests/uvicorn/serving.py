@@ -6,8 +6,12 @@ import asyncio
 import contextlib
 import socket
 
-import uvicorn
+import pytest
 from connections.raw import RawClient
+
+# With its submodule: "uvicorn" alone might be the directory of these tests.
+pytest.importorskip("uvicorn.config", reason="uvicorn is not installed")
+import uvicorn
 
 WS = "fastws.uvicorn:WebSocketProtocol"
 

@@ -11,6 +11,8 @@ from connections.running import until
 from serving import Recorder, accept, echo, serving
 from wire import BINARY, CONTINUATION, TEXT, frame
 
+from fastws.uvicorn import WebSocketProtocol
+
 
 @pytest.mark.parametrize("http", ["h11", "httptools", "zttp"])
 @pytest.mark.parametrize("compressed", [True, False])
@@ -42,16 +44,20 @@ async def test_a_large_message_is_received_into_its_object(kind):
     assert type(app.events[0][key]) is kind
 
 
-async def test_the_transport_fills_our_buffers(loop_name):
-    async with serving(echo) as site, site.opened():
-        [connection] = site.server.server_state.connections
-        received = []
-        real = connection.data_received
-        connection.data_received = lambda data: received.append(data) or real(data)
-        async with site.opened() as client:
-            await client.send(TEXT, "x" * 100_000)
-            assert len((await client.recv()).payload) == 100_000
-    assert received == []
+async def test_only_the_request_comes_as_bytes_the_rest_fills_our_buffers(monkeypatch):
+    received = []
+    real = WebSocketProtocol.data_received
+
+    def note(self, data):
+        received.append(bytes(data[:4]))
+        real(self, data)
+
+    monkeypatch.setattr(WebSocketProtocol, "data_received", note)
+    async with serving(echo) as site, site.opened() as client:
+        for length in (10, 100_000):
+            await client.send(TEXT, "x" * length)
+            assert len((await client.recv()).payload) == length
+    assert received == [b"GET "]
 
 
 async def test_fragments_arrive_as_one_message():
@@ -202,7 +208,7 @@ async def test_an_app_that_sends_without_end_leaves_others_their_turn():
         await reading
 
 
-async def test_a_flood_of_empty_messages_and_pings_does_not_grow_memory(loop_name):
+async def test_a_flood_of_empty_messages_and_pings_does_not_grow_memory():
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -290,7 +296,7 @@ async def test_two_tasks_cannot_receive_at_once():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_eager_tasks_work(loop_name):
+async def test_eager_tasks_work():
     def eagerly(loop, coroutine, **options):
         return asyncio.Task(coroutine, loop=loop, **{**options, "eager_start": True})
 

@@ -58,7 +58,8 @@ async def test_a_unix_socket_has_a_path_and_no_client(tmp_path, lines):
     sock.bind(str(tmp_path / "socket"))
     async with serving(app, sock) as site, site.opened():
         pass
-    assert app.seen[0]["server"] == (str(tmp_path / "socket"), None)
+    # Older releases of uvicorn do not say.
+    assert app.seen[0]["server"] in ((str(tmp_path / "socket"), None), None)
     assert app.seen[0]["client"] is None
     assert ' - "WebSocket /" [accepted]' in lines()
 
