@@ -13,7 +13,6 @@ from uvicorn.protocols.utils import (
 )
 
 from ..aio import Connection
-from ..aio.hot import suspend
 from ..deflate import Deflate
 from ..errors import ConnectionClosed
 from ..frames import CloseCode, Role, State
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Conversation", "Phase"]
 
 _DEFLATE = Deflate()
+# What is received besides messages.
+_CONNECT, _END = object(), object()
 # What the handshake itself says: more of these would make clients give up.
 _HANDSHAKE_HEADERS = ("sec-websocket-accept", "sec-websocket-extensions")
 
@@ -73,9 +74,11 @@ class Conversation(Connection):
         self._handshake = handshake
         self._default_headers = default_headers
         self._agreement: Optional[Response] = None  # what accepting answers
+        self._queue(_CONNECT)
         self._denial: Optional[Denial] = None
-        self._connect_received = False
-        self._disconnect: Optional[Event] = None
+        self._disconnect: Optional[Event] = None  # once it is received
+        self._end_event: Optional[Event] = None  # if it is another than the close frames say
+        self._end_queued = False
 
     def _note_subprotocols(self, offered: list[str]) -> None:
         """Leave the choice for later: the application makes it when it accepts."""
@@ -88,27 +91,23 @@ class Conversation(Connection):
 
         One task may receive at a time.
         """
-        item = self._take()
-        while item is None:
-            if not self._can_send:
-                event = self._first_or_last_event()
-                if event is not None:
-                    return event
-            await suspend(self._wait())
-            item = self._take()
-        if type(item) is str:
-            return {"type": "websocket.receive", "text": item}
-        return {"type": "websocket.receive", "bytes": item}
-
-    def _first_or_last_event(self) -> Optional[Event]:
-        if not self._connect_received:
-            self._connect_received = True
-            return {"type": "websocket.connect"}
-        if self._disconnect is None and (
-            self.phase is Phase.ENDED or self.protocol.state in (State.CLOSING, State.CLOSED)
-        ):
-            self._disconnect = self._disconnect_event()
+        if self._disconnect is None:
+            try:
+                item: Any = await self.recv()
+            except ConnectionClosed:
+                item = _END
+            if type(item) is str:
+                return {"type": "websocket.receive", "text": item}
+            if type(item) is bytes:
+                return {"type": "websocket.receive", "bytes": item}
+            if item is _CONNECT:
+                return {"type": "websocket.connect"}
+            self._disconnect = self._end_event or self._disconnect_event()
         return self._disconnect
+
+    async def _join(self, first: Any) -> Any:
+        # Nobody asks for fragments here: this is one of ours.
+        return first
 
     def _disconnect_event(self) -> Event:
         protocol = self.protocol
@@ -127,17 +126,12 @@ class Conversation(Connection):
         Raises ``ClientDisconnected``, an OSError, once the client is gone, RuntimeError for an
         event that is not expected now.
         """
-        sent = 0
-        if event["type"] == "websocket.send":
-            message = event.get("bytes")
-            sent = self._send_now(event.get("text") if message is None else message)
-            if sent == 1:
-                return
         try:
-            if sent == 2:
-                await self._drain()
-            elif sent == 3:
-                await self._yield()
+            if self._can_send and event["type"] == "websocket.send":
+                message: Any = event.get("bytes")
+                if message is None:
+                    message = event.get("text")
+                await self.send(message)
             else:
                 await self._send_rare(event)
         except ConnectionClosed:
@@ -189,11 +183,7 @@ class Conversation(Connection):
         self._set_timer()
 
     async def _send_message(self, event: Event) -> None:
-        """Send what cannot go the short way."""
-        message: Any = event.get("bytes")
-        if message is None:
-            message = event.get("text")
-        await self.send(message)
+        raise ClientDisconnected  # it would have been sent if that were possible
 
     async def _close(self, event: Event) -> None:
         if self.phase is Phase.UNDECIDED:
@@ -262,9 +252,15 @@ class Conversation(Connection):
 
     def _flush(self) -> None:
         super()._flush()
-        if self.protocol.state in (State.CLOSING, State.CLOSED):
+        if self.protocol.state in (State.CLOSING, State.CLOSED) and not self._end_queued:
             # The application need not wait for the last bytes of the closing handshake.
-            self._waiter.wake()
+            self._end_queued = True
+            self._queue(_END)
+
+    def _queue(self, item: object) -> None:
+        """Let the application receive this after the messages that wait for it."""
+        self._messages.append(item)
+        self._waiter.wake()
 
     def _send_eof(self, transport: Any) -> None:
         if self.protocol.close_rcvd and self.protocol.close_sent:

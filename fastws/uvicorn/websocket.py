@@ -9,10 +9,12 @@ from uvicorn.logging import TRACE_LOG_LEVEL
 from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr
 
 from ..aio import Connection
+from ..aio.hot import run_stepped
 from ..frames import CloseCode, State
 from ..http11 import Request
 from .conversation import Conversation, Phase
 from .scope import make_scope
+from .takeover import take_over
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -46,7 +48,7 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
     # ------------------------------------------------- called by uvicorn and by the transport
 
     # The connection's own methods, without a layer between.
-    get_buffer = Connection._get_buffer
+    get_buffer = Connection._get_buffer  # type: ignore[assignment]
     buffer_updated = Connection._buffer_updated
     eof_received = Connection._eof_received
     pause_writing = Connection._pause_writing
@@ -79,7 +81,7 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
         """Say goodbye with 1012, service restart: uvicorn calls this when it shuts down."""
         state = self.protocol.state
         if state is State.OPEN:
-            self._disconnect = {
+            self._end_event = {
                 "type": "websocket.disconnect",
                 "code": int(CloseCode.SERVICE_RESTART),
             }
@@ -113,7 +115,7 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
             request, self.offered, self._transport, self._config, self._app_state
         )
         tasks = self._server_state.tasks
-        task = self.loop.create_task(self._run())
+        task = run_stepped(self.loop, self._run())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
@@ -140,7 +142,9 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
     def _open_channel(self) -> None:
         super()._open_channel()
         transport = self._transport
-        if transport is not None and not transport.is_closing():
+        if transport is None or take_over(transport, self):
+            return
+        if not transport.is_closing():
             # uvloop goes on with data_received() until reading starts anew.
             transport.pause_reading()
             transport.resume_reading()
