@@ -51,6 +51,19 @@ class Conversation(Connection):
     ``config`` is uvicorn's; ``default_headers`` are those it adds to every response.
     """
 
+    __slots__ = (
+        "_agreement",
+        "_default_headers",
+        "_denial",
+        "_disconnect",
+        "_end_event",
+        "_end_queued",
+        "_handshake",
+        "offered",
+        "phase",
+        "scope",
+    )
+
     def __init__(self, config: Any, default_headers: list[tuple[bytes, bytes]]) -> None:
         self.offered: list[str] = []
         self.phase = Phase.UNDECIDED

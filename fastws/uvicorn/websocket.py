@@ -10,6 +10,7 @@ from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr
 
 from ..aio import Connection
 from ..aio.hot import run_stepped
+from ..aio.lifecycle import TransportProtocol
 from ..frames import CloseCode, State
 from ..http11 import Request
 from .conversation import Conversation, Phase
@@ -27,8 +28,10 @@ __all__ = ["WebSocketProtocol"]
 _SHUTDOWN_SECONDS = 2.0
 
 
-class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
+class WebSocketProtocol(Conversation, asyncio.Protocol):
     """What ``uvicorn --ws`` takes: made by uvicorn for each request to upgrade to WebSocket."""
+
+    __slots__ = ("_app_state", "_client", "_config", "_server_state")
 
     def __init__(
         self,
@@ -48,8 +51,6 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
     # ------------------------------------------------- called by uvicorn and by the transport
 
     # The connection's own methods, without a layer between.
-    get_buffer = Connection._get_buffer  # type: ignore[assignment]
-    buffer_updated = Connection._buffer_updated
     eof_received = Connection._eof_received
     pause_writing = Connection._pause_writing
     resume_writing = Connection._resume_writing
@@ -74,8 +75,6 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Optional[Exception]) -> None:
         """Let go of a connection that is closed."""
         self._connection_lost(exc)
-        self._server_state.connections.discard(self)
-        self._trace("lost")
 
     def shutdown(self) -> None:
         """Say goodbye with 1012, service restart: uvicorn calls this when it shuts down."""
@@ -142,12 +141,19 @@ class WebSocketProtocol(Conversation, asyncio.BufferedProtocol):
     def _open_channel(self) -> None:
         super()._open_channel()
         transport = self._transport
-        if transport is None or take_over(transport, self):
+        if transport is None or take_over(transport, self) or transport.is_closing():
             return
-        if not transport.is_closing():
-            # uvloop goes on with data_received() until reading starts anew.
-            transport.pause_reading()
-            transport.resume_reading()
+        # From here on it can fill our buffers; uvloop begins with that when reading starts anew.
+        transport.set_protocol(TransportProtocol(self))
+        transport.pause_reading()
+        transport.resume_reading()
+
+    def _connection_lost(self, exc: Optional[Exception]) -> None:
+        super()._connection_lost(exc)
+        # Both our transport and the one that lends us the socket tell of it.
+        if self in self._server_state.connections:
+            self._server_state.connections.discard(self)
+            self._trace("lost")
 
     def _trace(self, what: str) -> None:
         if self.logger.isEnabledFor(TRACE_LOG_LEVEL):

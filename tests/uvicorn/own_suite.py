@@ -80,6 +80,7 @@ def pytest_collection_modifyitems(config, items):
             # What every transport of asyncio has.
             module.MockWriteTransport.abort = module.MockWriteTransport.close
             module.MockWriteTransport.can_write_eof = lambda self: False
+            module.MockWriteTransport.set_protocol = lambda self, protocol: None
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
 
