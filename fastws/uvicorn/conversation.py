@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Conversation", "Phase"]
 
 _DEFLATE = Deflate()
-# What is received besides messages.
-_CONNECT, _END = object(), object()
+# What is received besides messages: never equal to one by type, and with a length as those have.
+_CONNECT, _END = bytearray(b"connect"), bytearray(b"end")
 # What the handshake itself says: more of these would make clients give up.
 _HANDSHAKE_HEADERS = ("sec-websocket-accept", "sec-websocket-extensions")
 
