@@ -80,9 +80,16 @@ class PreparedMessage:
         self._payloads: dict[Hashable, bytes] = {}
         self._frames: dict[Hashable, bytes] = {}
 
+    @property
+    def size(self) -> float:
+        """What compression thresholds are compared with: bytes, unless ``compress`` decides."""
+        if self._compress is None:
+            return len(self.payload)
+        return float("inf") if self._compress else -1
+
     def frame(self, role: Role, extension: Optional[PerMessageDeflate]) -> bytes:
         """Return the frame to send on a connection; it is part of no other message's context."""
-        if extension is None or not to_compress(extension, self.payload, self._compress):
+        if extension is None or self.size < extension.threshold:
             key, payload, rsv = None, self.payload, 0
         else:
             # Whatever the connection compressed before is not referred to, and will not be after.

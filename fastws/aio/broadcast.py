@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Optional, Union
 
 from ..broadcasting import Failures, prepare
-from ..frames import CloseCode, State
+from ..frames import CloseCode, Role, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,11 @@ def broadcast(
         raise ValueError(f"slow must be 'skip' or 'close', not {slow!r}")
     prepared = prepare(message, text)
     failures = Failures(raise_exceptions)
+    frame = prepared.frame(Role.SERVER, None)
+    size = prepared.size
     for connection in connections:
+        if connection._send_prepared(frame, size):
+            continue
         protocol = connection.protocol
         if protocol.state is not State.OPEN:
             continue

@@ -201,6 +201,22 @@ class Channel:
             return 2
         return 3 if self._burst >= _BURST_MESSAGES else 1
 
+    def _send_prepared(self, frame: bytes, size: float) -> bool:
+        """Write a frame made for many, of so many bytes' payload; False if it is not for here."""
+        if (
+            not self._can_send
+            or self._masked
+            or self._foreign
+            or self._write_paused
+            or self._in_fragments
+            or (self._compresses and size >= self._threshold)
+            or self._out
+            or self._frames.filler is not None
+        ):
+            return False
+        self._transport.write(frame)
+        return True
+
     def _send_large(self, message: Any) -> None:
         if self._masked or self._foreign or self._write_paused:
             self._out.append(serialize_message(message, self._masked))

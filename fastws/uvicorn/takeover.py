@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..aio.hot import Poller, SocketTransport
-from ..aio.sockets import can_own_sockets
+from ..aio.poller import can_own_sockets
 
 if TYPE_CHECKING:
     from ..aio import Connection
