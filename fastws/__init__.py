@@ -22,6 +22,7 @@ from .errors import __all__ as _errors
 from .frames import Close, CloseCode, Fragment, Header, Opcode, Ping, Pong, Role, State
 
 if TYPE_CHECKING:
+    from .accelerate import accelerate as accelerate
     from .deflate import Deflate as Deflate
     from .http11 import Headers as Headers
     from .http11 import Request as Request
@@ -39,13 +40,16 @@ _LATER = {
     "Protocol": "protocol",
     "Request": "http11",
     "Response": "http11",
+    "accelerate": "accelerate",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module 'fastws' has no attribute {name!r}")
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    module = import_module(f".{_LATER[name]}", __name__)
+    # A module that can be called is both what it says and where it says it.
+    return module if name == _LATER[name] else getattr(module, name)
 
 
 __all__ = [

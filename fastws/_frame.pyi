@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from typing_extensions import Buffer
 
@@ -23,6 +23,17 @@ class Utf8Validator:
     def receive(self, data: Buffer) -> bool: ...
 
 def parse_header(buffer: Buffer, offset: int = 0) -> Optional[Header]: ...
+def take_frames(
+    data: Buffer,
+    templates: dict[int, tuple[Any, ...]],
+    *,
+    masked: bool,
+    max_length: Optional[int],
+    offset: int = 0,
+    decode: bool = False,
+    room: Optional[int] = None,
+    overhead: int = 0,
+) -> tuple[list[Any], int]: ...
 def serialize_frame(
     opcode: int,
     payload: Union[str, Buffer],

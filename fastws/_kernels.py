@@ -22,6 +22,7 @@ __all__ = [
     "serialize_frame",
     "serialize_message",
     "split_message",
+    "take_frames",
 ]
 
 _choice = os.environ.get("FASTWS_EXTENSIONS", "")
@@ -58,6 +59,7 @@ if TYPE_CHECKING or compiled:
         serialize_frame,
         serialize_message,
         split_message,
+        take_frames,
     )
 else:
     from ._fallback import (
@@ -74,5 +76,6 @@ else:
         serialize_frame,
         serialize_message,
         split_message,
+        take_frames,
     )
     from ._fallback import simd as backend

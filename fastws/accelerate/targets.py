@@ -1,0 +1,19 @@
+"""The packages that can be accelerated, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .patching import Target
+
+__all__ = ["TARGETS"]
+
+_MODULES = (
+    "websockets",
+    "wsproto",
+)
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (import_module(f".{name}", __package__).TARGET for name in _MODULES)
+}

@@ -1,0 +1,26 @@
+"""The masker of wsproto, which goes on where the last chunk ended."""
+
+from __future__ import annotations
+
+from ..._kernels import apply_mask_inplace
+
+__all__ = ["XorMaskerSimple"]
+
+
+class XorMaskerSimple:
+    """Masks the chunks of one frame, as wsproto's class of this name does it."""
+
+    def __init__(self, masking_key: bytes | bytearray) -> None:
+        self._masking_key = masking_key
+
+    def process(self, data: bytes | bytearray) -> bytearray:
+        """Return the next chunk masked."""
+        masked = bytearray(data)
+        if masked:
+            key = self._masking_key
+            if len(key) != 4:
+                a, b, c, d = key  # whatever this says of another length
+            apply_mask_inplace(masked, key)
+            rotation = len(masked) % 4
+            self._masking_key = key[rotation:] + key[:rotation]
+        return masked
