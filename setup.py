@@ -51,9 +51,10 @@ def extensions():
             extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
         )
 
-    def hot(name):
+    def hot(package, name):
         # Plain Python, compiled under another name, so both forms can be imported.
-        return Extension(f"fastws.aio._{name}", [f"fastws/aio/{name}.py"])
+        path = package.replace(".", "/")
+        return Extension(f"fastws.{package}._{name}", [f"fastws/{path}/{name}.py"])
 
     def quick(name):
         return Extension(f"fastws.aio._{name}", [f"fastws/aio/_{name}.pyx"])
@@ -62,8 +63,9 @@ def extensions():
         [
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
-            *map(hot, ("waiter", "channel", "records", "sockets", "poller")),
+            *(hot("aio", name) for name in ("waiter", "channel", "records", "sockets", "poller")),
             *map(quick, ("messages", "stepping", "wire")),
+            hot("accelerate.aiohttp", "reader"),
         ],
         build_dir="build",  # every .c in the tree is hand-written
         force=True,  # Cython does not see that a .pxd of another name has changed

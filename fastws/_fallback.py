@@ -275,6 +275,7 @@ def take_frames(
     decode: bool = False,
     room: Optional[int] = None,
     overhead: int = 0,
+    deliver: Optional[Callable[[Any, int], object]] = None,
 ) -> tuple[list[Any], int]:
     """Return the whole frames at ``data[offset]`` that a caller wants, and where the others begin.
 
@@ -288,6 +289,9 @@ def take_frames(
     ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to decode
     that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes more, are
     over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises nothing.
+
+    With ``deliver``, each frame goes to ``deliver(frame, payload_length)`` in bytes, not into the
+    list returned.
     """
     view = _view(data, "data")
     if not 0 <= offset <= len(view):
@@ -317,7 +321,11 @@ def take_frames(
                 payload, _ = codecs.utf_8_decode(payload, "strict", True)
             except UnicodeDecodeError:
                 break
-        frames.append(_filled(template, payload))
+        frame = _filled(template, payload)
+        if deliver is None:
+            frames.append(frame)
+        else:
+            deliver(frame, length)
         left -= length + overhead
         offset = start + length
     return frames, offset

@@ -33,6 +33,7 @@ def take_frames(
     decode: bool = False,
     room: Optional[int] = None,
     overhead: int = 0,
+    deliver: Optional[Callable[[Any, int], object]] = None,
 ) -> tuple[list[Any], int]: ...
 def serialize_frame(
     opcode: int,

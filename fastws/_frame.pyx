@@ -20,7 +20,7 @@ from .frames import Close, CloseCode, Fragment, Header, Ping, Pong, Role
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
-    object PyType_GenericAlloc(object type, Py_ssize_t items)
+    object PyType_GenericAlloc(type kind, Py_ssize_t items)
     Py_ssize_t PyTuple_GET_SIZE(object items)
     PyObject *PyTuple_GET_ITEM(object items, Py_ssize_t i)
     void PyTuple_SET_ITEM(object items, Py_ssize_t i, object item)
@@ -248,7 +248,7 @@ def parse_header(buffer, Py_ssize_t offset=0):
 
 
 def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t offset=0,
-                bint decode=False, room=None, Py_ssize_t overhead=0):
+                bint decode=False, room=None, Py_ssize_t overhead=0, deliver=None):
     """Return the whole frames at ``data[offset]`` that a caller wants, and where the others begin.
 
     For servers that have a parser of their own and want the common frames faster. ``templates``
@@ -261,6 +261,9 @@ def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t off
     ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to decode
     that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes more, are
     over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises nothing.
+
+    With ``deliver``, each frame goes to ``deliver(frame, payload_length)`` in bytes, not into the
+    list returned.
     """
     cdef Py_buffer source
     cdef Py_ssize_t limit = NO_LIMIT if max_length is None else max_length
@@ -273,7 +276,8 @@ def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t off
     cdef uint64_t length
     cdef uint32_t key = 0
     cdef uint8_t mask_bit = MASK_BIT if masked else 0
-    cdef PyObject *template
+    cdef PyObject *template = NULL
+    cdef uint8_t first = 0
     cdef bint whole_text
     PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
     try:
@@ -283,7 +287,9 @@ def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t off
         head = start + offset
         end = start + source.len
         while end - head >= 2 and left >= 0:
-            template = PyDict_GetItemWithError(templates, head[0])
+            if template == NULL or head[0] != first:
+                first = head[0]
+                template = PyDict_GetItemWithError(templates, first)
             if template == NULL or head[1] & MASK_BIT != mask_bit:
                 break
             header_length = _header_length(head[1])
@@ -298,7 +304,7 @@ def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t off
                 break
             if masked:
                 memcpy(&key, head + header_length - 4, 4)
-            whole_text = decode and head[0] == FIN_BIT | TEXT
+            whole_text = decode and first == FIN_BIT | TEXT
             if whole_text:
                 payload = _unmasked_text(head + header_length, <Py_ssize_t> length, key)
                 if payload is None:
@@ -306,7 +312,11 @@ def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t off
             else:
                 payload = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> length)
                 _mask(<uint8_t *> PyBytes_AS_STRING(payload), head + header_length, length, key)
-            frames.append(_filled(<tuple> template, payload))
+            frame = _filled(<tuple> template, payload)
+            if deliver is None:
+                frames.append(frame)
+            else:
+                deliver(frame, <Py_ssize_t> length)
             left -= <Py_ssize_t> length + overhead
             head += header_length + <Py_ssize_t> length
         return frames, head - start

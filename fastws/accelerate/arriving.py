@@ -43,7 +43,7 @@ class Arriving:
         max_length: int | None,
         decode: bool = False,
     ) -> Arriving | None:
-        """Begin the frame at ``data[offset]``; None unless it is a large one that is allowed."""
+        """Begin the frame at the end of ``data``; None unless it is large, incomplete and allowed."""
         if len(data) - offset < 4 or data[offset] not in templates:
             return None
         try:
@@ -57,8 +57,10 @@ class Arriving:
             or (header.masking_key is not None) != masked
         ):
             return None
-        text = decode and data[offset] == 0x81
         start = offset + header.header_length
+        if len(data) - start >= header.payload_length:
+            return None  # it is all there: something else is wrong with it
+        text = decode and data[offset] == 0x81
         arriving = cls(templates[data[offset]], bytes(data[offset:start]), header, text)
         arriving.receive(memoryview(data)[start:])
         return arriving

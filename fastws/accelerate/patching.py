@@ -27,13 +27,15 @@ class Replacement:
     """A new value for an attribute of a module or class, or for an item of a dict.
 
     ``homes`` are the packages that the value to be replaced may come from; from anywhere else, it
-    is somebody's patch, which is not ours to remove.
+    is somebody's patch, which is not ours to remove. ``original`` is what to put back, if that is
+    not what is there now.
     """
 
     owner: Any
     name: str
     new: Any
     homes: tuple[str, ...] = ()
+    original: Any = None
 
     def __str__(self) -> str:
         owner = self.owner
@@ -59,9 +61,9 @@ class Replacement:
 
     def check_owned(self) -> None:
         """Refuse if the value is missing, or not the target's own."""
-        if not self.homes:
-            return
         current = self.current()
+        if not self.homes or current is self.new:
+            return
         if current is _MISSING:
             raise Refused(f"{self} is not there: not the release it says it is, or half installed")
         function = getattr(current, "__func__", current)
@@ -138,7 +140,10 @@ class Patch:
             raise Refused(f"{self.part.module} is not what was tested: {error!r}") from error
         try:
             for replacement in replacements:
-                self.undo.append((replacement, replacement.current()))
+                original = replacement.original
+                if original is None:
+                    original = replacement.current()
+                self.undo.append((replacement, original))
                 replacement.put(replacement.new)
             same = self.part.observe(module) == before
         except BaseException as error:

@@ -11,6 +11,7 @@ __all__ = ["TARGETS"]
 _MODULES = (
     "websockets",
     "wsproto",
+    "aiohttp",
 )
 
 TARGETS: dict[str, Target] = {

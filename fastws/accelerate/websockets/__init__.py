@@ -46,6 +46,9 @@ def _replace_protocol(module: ModuleType) -> Iterable[Replacement]:
 
 
 def _replace_connection(module: ModuleType) -> Iterable[Replacement]:
+    if not hasattr(module.Connection, "set_connection_exc"):
+        return  # before websockets 17 a connection failed in another way
+
     from .connection import data_received, get, send
 
     yield Replacement(module.Connection, "data_received", data_received, _HOMES)
@@ -57,7 +60,7 @@ TARGET = Target(
     name="websockets",
     distribution="websockets",
     package="websockets",
-    tested=("17.0", "18"),
+    tested=("16.0", "18"),
     parts=(
         Part("websockets.frames", "mask", _replace_mask, _observe_mask),
         Part("websockets.legacy.framing", "mask", _replace_mask, _observe_mask),

@@ -9,7 +9,7 @@ from typing import Any
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.messages import Assembler
 from websockets.exceptions import ConcurrencyError, ProtocolError
-from websockets.frames import DATA_OPCODES, TEXT, Frame
+from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import OPEN
 
 from .protocol import send_message
@@ -78,7 +78,7 @@ async def get(self: Assembler, decode: bool | None = None) -> str | bytes:
     if self.paused:
         self.maybe_resume()
     data = frame.data
-    if frame.opcode is TEXT if decode is None else decode:
+    if frame.opcode is Opcode.TEXT if decode is None else decode:
         return data.decode()
     return data if type(data) is bytes else bytes(data)
 

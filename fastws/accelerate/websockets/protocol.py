@@ -8,7 +8,7 @@ from types import MethodType
 from typing import Any
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import BINARY, DATA_OPCODES, TEXT, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol
 from websockets.streams import StreamReader
 
@@ -24,9 +24,10 @@ _serialize = Frame.serialize
 _token_bytes = secrets.token_bytes
 _new_frame = Frame.__new__
 _OPCODES = frozenset(Opcode)
+_DATA = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
 
-_PLAIN = {0x81: (TEXT, None), 0x82: (BINARY, None)}
-_DEFLATED = {**_PLAIN, 0xC1: (TEXT, None, True), 0xC2: (BINARY, None, True)}
+_PLAIN = {0x81: (Opcode.TEXT, None), 0x82: (Opcode.BINARY, None)}
+_DEFLATED = {**_PLAIN, 0xC1: (Opcode.TEXT, None, True), 0xC2: (Opcode.BINARY, None, True)}
 _PARSERS = ("websockets.protocol", "websockets.client", "websockets.server")
 
 # What was known of a connection before acceleration was off for a while is not true any more.
@@ -177,7 +178,7 @@ def serialize(self: Frame, *, mask: bool, extensions: Any = None) -> bytes:
         or (type(data) is memoryview and data.c_contiguous and data.itemsize == 1)
     ):
         return _serialize(self, mask=mask, extensions=extensions)
-    if self.rsv1 or self.rsv2 or self.rsv3 or self.opcode not in DATA_OPCODES:
+    if self.rsv1 or self.rsv2 or self.rsv3 or self.opcode not in _DATA:
         self.check()
     rsv = 0
     frame = self

@@ -1,0 +1,131 @@
+"""Stand in for the WebSocket reader of aiohttp: it gets what is not a whole data frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp._websocket import reader as _module
+from aiohttp._websocket.models import WSMessage, WSMsgType
+
+from ..._kernels import take_frames
+from ..arriving import Arriving
+from .frames import Position
+
+try:
+    from aiohttp._websocket.models import WSMessageTextBytes
+except ImportError:  # before aiohttp 3.14, text was always decoded
+    WSMessageTextBytes = WSMessage
+
+__all__ = ["Original", "WebSocketReader"]
+
+Original = _module.WebSocketReader
+
+_new = tuple.__new__
+_TEXT = _new(WSMessage, (WSMsgType.TEXT, None, ""))
+_TEXT_BYTES = _new(WSMessageTextBytes, (WSMsgType.TEXT, None, ""))
+_BINARY = _new(WSMessage, (WSMsgType.BINARY, None, ""))
+
+# What the queue adds to the size of each message; it does not stall before aiohttp 3.14.
+_STALLS = hasattr(_module.WebSocketDataQueue, "_stalled_reader")
+_OVERHEAD = 128
+
+# A short frame that is refused as any text is that is not UTF-8.
+_NOT_UTF8 = b"\x81\x01\xff"
+
+
+class WebSocketReader:
+    """Puts the messages of a connection into a queue, as aiohttp's class of this name does it."""
+
+    def __init__(
+        self, queue: Any, max_msg_size: int, compress: bool = True, decode_text: bool = True
+    ) -> None:
+        arguments = (queue, max_msg_size, compress, decode_text)
+        # The queue has a weak reference to it.
+        self._original = Original(*(arguments if _STALLS else arguments[:3]))
+        self._queue = queue
+        self._put = queue.feed_data
+        self._decode = bool(decode_text)
+        self._templates = {0x81: _TEXT if decode_text else _TEXT_BYTES, 0x82: _BINARY}
+        self._max_length = max_msg_size - 1 if max_msg_size else None
+        self._position: Position | None = None
+        self._arriving: Arriving | None = None
+        self._passes = False  # everything is left to aiohttp's reader
+
+    def feed_eof(self) -> None:
+        self._original.feed_eof()
+
+    def feed_data(self, data: Any) -> tuple[bool, bytes]:
+        """Take bytes from the peer; return whether they broke the rules, and what is left."""
+        if type(data) is not bytes:
+            data = bytes(data)
+        if self._passes:
+            return self._original.feed_data(data)
+        end = 0
+        if self._arriving is not None:
+            end = self._arriving.receive(data)
+            if self._arriving.missing:
+                return False, b""
+            payload = self._arriving.payload
+            template = self._arriving.template
+            self._arriving = None
+            if payload is None:
+                self._passes = True
+                return self._original.feed_data(_NOT_UTF8)
+            self._deliver(_new(type(template), (template[0], payload, "")))
+        if self._position is None and len(data) - end > 1:
+            end = self._take(data, end)
+        if end < len(data):
+            return self._pass_on(data[end:] if end else data)
+        return False, b""
+
+    def _take(self, data: bytes, offset: int) -> int:
+        """Take whole messages, or the start of a large one; return where the rest begins."""
+        room = None
+        if _STALLS:
+            room = self._queue._limit - self._queue._size
+        # aiohttp takes masked and unmasked frames, whatever its role.
+        masked = data[offset + 1] > 127
+        _, end = take_frames(
+            data,
+            self._templates,
+            masked=masked,
+            max_length=self._max_length,
+            offset=offset,
+            decode=self._decode,
+            room=room,
+            overhead=_OVERHEAD,
+            deliver=self._put,
+        )
+        if end < len(data) and (not _STALLS or self._queue._size <= self._queue._limit):
+            self._arriving = Arriving.begin(
+                data,
+                end,
+                self._templates,
+                masked=masked,
+                max_length=self._max_length,
+                decode=self._decode,
+            )
+            if self._arriving is not None:
+                return len(data)
+        return end
+
+    def _deliver(self, message: Any) -> None:
+        payload = message[1]
+        size = len(payload)
+        if type(payload) is str and not payload.isascii():
+            size = len(payload.encode())
+        self._put(message, size)
+
+    def _pass_on(self, data: bytes) -> tuple[bool, bytes]:
+        """Give aiohttp's reader what it knows best, and see where that leaves it."""
+        if self._position is None:
+            self._position = Position()
+        self._position.advance(data)
+        broken, rest = self._original.feed_data(data)
+        if broken or self._position.compressed:
+            self._passes = True
+        elif self._position.between_messages and (
+            not _STALLS or self._queue._stalled_reader is None
+        ):
+            self._position = None
+        return broken, rest
