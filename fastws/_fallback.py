@@ -286,9 +286,10 @@ def take_frames(
     whether frames must be masked or must not.
 
     It stops at the first frame that is incomplete, of another first byte or masking, longer than
-    ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to decode
-    that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes more, are
-    over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises nothing.
+    ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to
+    decode that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes
+    more, are over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises
+    nothing.
 
     With ``deliver``, each frame goes to ``deliver(frame, payload_length)`` in bytes, not into the
     list returned.
@@ -313,12 +314,13 @@ def take_frames(
             or _check_length(head, length) is not None
         ):
             break
-        payload: Union[str, bytes] = bytes(view[start : start + length])
+        unmasked = bytes(view[start : start + length])
         if masked:
-            payload = _xor(view[start : start + length], bytes(head[-4:]))
+            unmasked = _xor(unmasked, bytes(head[-4:]))
+        payload: Union[str, bytes] = unmasked
         if decode and view[offset] == 0x81:
             try:
-                payload, _ = codecs.utf_8_decode(payload, "strict", True)
+                payload, _ = codecs.utf_8_decode(unmasked, "strict", True)
             except UnicodeDecodeError:
                 break
         frame = _filled(template, payload)

@@ -258,9 +258,10 @@ def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t off
     whether frames must be masked or must not.
 
     It stops at the first frame that is incomplete, of another first byte or masking, longer than
-    ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to decode
-    that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes more, are
-    over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises nothing.
+    ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to
+    decode that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes
+    more, are over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises
+    nothing.
 
     With ``deliver``, each frame goes to ``deliver(frame, payload_length)`` in bytes, not into the
     list returned.

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastws.accelerate -m uvicorn app:app`` runs a program accelerated."""
+"""Run a program accelerated: ``python -m fastws.accelerate -m uvicorn app:app``."""
 
 from __future__ import annotations
 

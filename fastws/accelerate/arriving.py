@@ -35,7 +35,7 @@ class Arriving:
     @classmethod
     def begin(
         cls,
-        data: bytes,
+        data: bytes | bytearray,
         offset: int,
         templates: dict[int, tuple[Any, ...]],
         *,
@@ -43,7 +43,7 @@ class Arriving:
         max_length: int | None,
         decode: bool = False,
     ) -> Arriving | None:
-        """Begin the frame at the end of ``data``; None unless it is large, incomplete and allowed."""
+        """Begin the frame at ``offset``; None unless it is large, incomplete and allowed."""
         if len(data) - offset < 4 or data[offset] not in templates:
             return None
         try:
@@ -65,7 +65,7 @@ class Arriving:
         arriving.receive(memoryview(data)[start:])
         return arriving
 
-    def receive(self, data: bytes | memoryview) -> int:
+    def receive(self, data: bytes | bytearray | memoryview) -> int:
         """Take what belongs to this frame from the start of ``data``; return how much that was."""
         taken = min(len(data), self.missing)
         events = self._reader.receive(data, taken)
@@ -73,5 +73,5 @@ class Arriving:
         if events:
             # Perhaps a violation, of a text that is not UTF-8: then there is no payload.
             event = events[0]
-            self.payload = None if isinstance(event, ProtocolError) else event
+            self.payload = event if isinstance(event, (str, bytes)) else None
         return taken

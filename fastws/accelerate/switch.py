@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
 
+from .._kernels import compiled
 from .imports import Watcher
 from .patching import LEVELS, Part, Patch, Refused, Target
 from .report import Report, Row, Status
@@ -27,9 +28,12 @@ class _Active:
 
     def missing(self) -> list[Part]:
         """Return the parts of this level that are not replaced yet."""
-        done = {patch.part for patch in self.patches}
-        wanted = LEVELS[: LEVELS.index(self.level) + 1]
-        return [part for part in self.target.parts if part.level in wanted and part not in done]
+        done = [patch.part for patch in self.patches]
+        return [part for part in self._wanted() if part not in done]
+
+    def _wanted(self) -> list[Part]:
+        levels = LEVELS[: LEVELS.index(self.level) + 1]
+        return [part for part in self.target.parts if part.level in levels]
 
     def advance(self, just_run: str = "") -> None:
         """Replace every part whose module is there; if one refuses, put the others back too."""
@@ -54,14 +58,16 @@ class _Active:
 
     def row(self) -> Row:
         version = self.target.version() or ""
+        # The level it runs at, of those it has.
+        level = max((part.level for part in self._wanted()), key=LEVELS.index)
         if self.why:
-            return Row(self.target.name, version, self.level, Status.SKIPPED, self.why)
-        waiting = [part.module for part in self.missing()]
+            return Row(self.target.name, version, level, Status.SKIPPED, self.why)
+        waiting = list(dict.fromkeys(part.module for part in self.missing()))
         why = f"until it is imported: {', '.join(waiting)}" if waiting else ""
         state = Status.APPLIED if self.patches or not waiting else Status.WAITING
         if state is Status.APPLIED and why:
             why = f"the rest {why}"
-        return Row(self.target.name, version, self.level, state, why)
+        return Row(self.target.name, version, level, state, why)
 
 
 _lock = threading.RLock()
@@ -71,9 +77,9 @@ _active: dict[str, _Active] = {}
 def accelerate(names: str | Iterable[str] | None = None, *, level: str = "frames") -> Report:
     """Make the WebSocket packages of this process faster; return what was done and what was not.
 
-    ``names`` are targets as in ``python -m fastws.accelerate --list``, None all of them. What is not
-    installed is skipped, what is not imported yet is replaced when it is; nothing is imported here.
-    ``level`` is "mask" for masking and UTF-8 only, or "frames" for parsing and serializing too.
+    ``names`` are targets as in ``python -m fastws.accelerate --list``, None all of them. What is
+    not installed is skipped, what is not imported yet is replaced when it is; no target is imported
+    here. ``level`` is "mask" for masking and UTF-8 only, or "frames" for parsing and serializing too.
 
     A target is replaced only if its release was tested and it behaves the same on the vectors of a
     self-check. Calling twice changes nothing; a higher level adds to a lower. Use the report as a
@@ -91,6 +97,8 @@ def accelerate(names: str | Iterable[str] | None = None, *, level: str = "frames
             if active is None:
                 active = _Active(target, level)
                 try:
+                    if not compiled:
+                        raise Refused("fastws has no compiled kernels here: it would be slower")
                     target.check_version()
                     active.advance()
                 except Refused as refused:
@@ -160,12 +168,7 @@ def _imported(module: ModuleType) -> None:
 
 def _watch() -> None:
     _watcher.wait_for(
-        {
-            part.module
-            for active in _active.values()
-            if not active.why
-            for part in active.missing()
-        }
+        {part.module for active in _active.values() if not active.why for part in active.missing()}
     )
 
 

@@ -9,9 +9,21 @@ from .patching import Target
 __all__ = ["TARGETS"]
 
 _MODULES = (
+    # First: those after it may look for it.
+    "wsaccel",
     "websockets",
     "wsproto",
     "aiohttp",
+    "tornado",
+    "gunicorn",
+    "autobahn",
+    "websocket_client",
+    "gevent_websocket",
+    "ws4py",
+    "eventlet",
+    "websockify",
+    "lomond",
+    "slack_sdk",
 )
 
 TARGETS: dict[str, Target] = {

@@ -87,7 +87,8 @@ def observe_stream(
     seen: list[object] = []
     for piece in pieces:
         seen.append(subject.feed_data(piece))
-        seen.append((len(queue._buffer), queue._size, connection._reading_paused))
+        size = queue._size if stalls else None
+        seen.append((len(queue._buffer), size, connection._reading_paused))
         # A program takes some, and more messages may come out of what was stalled.
         for _ in range(3):
             if queue._buffer:

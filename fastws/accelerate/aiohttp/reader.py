@@ -54,7 +54,7 @@ class WebSocketReader:
     def feed_eof(self) -> None:
         self._original.feed_eof()
 
-    def feed_data(self, data: Any) -> tuple[bool, bytes]:
+    def feed_data(self, data: Any) -> Any:
         """Take bytes from the peer; return whether they broke the rules, and what is left."""
         if type(data) is not bytes:
             data = bytes(data)

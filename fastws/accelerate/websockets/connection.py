@@ -22,14 +22,16 @@ _send = Connection.send
 
 
 @lru_cache
-def _is_known(connection: type[Connection]) -> bool:
+def _is_known(connection: Any) -> bool:
     """Whether nobody has given the class another way to handle an event."""
-    return connection.process_event.__module__.startswith("websockets.asyncio.")
+    module: str = connection.process_event.__module__
+    return module.startswith("websockets.asyncio.")
 
 
 def data_received(self: Connection, data: bytes) -> None:
     """Feed incoming data to the protocol, as websockets does it."""
-    if self.debug or not _is_known(type(self)):
+    kind: Any = type(self)
+    if self.debug or not _is_known(kind):
         _data_received(self, data)
         return
     protocol = self.protocol
@@ -56,7 +58,7 @@ def data_received(self: Connection, data: bytes) -> None:
     messages.maybe_pause()
 
 
-async def get(self: Assembler, decode: bool | None = None) -> str | bytes:
+async def get(self: Assembler, decode: bool | None = None) -> Any:
     """Read the next message, as websockets does it."""
     queue = self.frames
     frames = queue.queue

@@ -48,8 +48,8 @@ class _State:
     def __init__(self, protocol: Protocol) -> None:
         self.parser = protocol.parser
         self.generation = _generation
-        self.extension = protocol.extensions[0] if protocol.extensions else None
-        self.templates = _PLAIN if self.extension is None else _DEFLATED
+        self.extension: Any = protocol.extensions[0] if protocol.extensions else None
+        self.templates: dict[int, Any] = _DEFLATED if protocol.extensions else _PLAIN
         self.arriving: Arriving | None = None
 
 
@@ -96,9 +96,7 @@ def receive_eof(self: Protocol) -> None:
     _receive_eof(self)
 
 
-def _take(
-    protocol: Protocol, state: _State, item: tuple[Any, ...], limit: int | None
-) -> bool:
+def _take(protocol: Protocol, state: _State, item: tuple[Any, ...], limit: int | None) -> bool:
     """Add a frame to the events; False if it ends the connection."""
     frame = _new_frame(Frame)
     frame.opcode = item[0]
@@ -116,7 +114,7 @@ def _take(
 
 
 def _begin_arriving(
-    protocol: Protocol, state: _State, data: bytes, offset: int, limit: int | None
+    protocol: Protocol, state: _State, data: bytes | bytearray, offset: int, limit: int | None
 ) -> bool:
     state.arriving = Arriving.begin(
         data, offset, _PLAIN, masked=protocol.side is SERVER, max_length=limit
@@ -141,8 +139,9 @@ def _receive_slowly(protocol: Protocol, data: bytes | bytearray) -> None:
     if state is not None and state.arriving is not None:
         _end_arriving(protocol, state)
     _receive_data(protocol, data)
+    kind: Any = type(protocol)
     if (
-        _is_known(type(protocol))
+        _is_known(kind)
         and not protocol.debug
         and not protocol.reader.buffer
         and protocol.current_size is None
@@ -153,7 +152,7 @@ def _receive_slowly(protocol: Protocol, data: bytes | bytearray) -> None:
 
 
 @lru_cache
-def _is_known(protocol: type[Protocol]) -> bool:
+def _is_known(protocol: Any) -> bool:
     """Whether nobody has given the class another way to handle a frame."""
     return protocol.recv_frame is Protocol.recv_frame and protocol.parse.__module__ in _PARSERS
 
@@ -170,7 +169,7 @@ def _is_waiting(parser: Any) -> bool:
     )
 
 
-def serialize(self: Frame, *, mask: bool, extensions: Any = None) -> bytes:
+def serialize(self: Frame, *, mask: bool, extensions: Any = None) -> Any:
     """Serialize a WebSocket frame, as websockets does it."""
     data = self.data
     if self.opcode not in _OPCODES or not (

@@ -14,9 +14,11 @@ _HOMES = ("wsproto",)
 
 
 def _replace_masker(module: ModuleType) -> Iterable[Replacement]:
-    from .masking import XorMaskerSimple
+    from .masking import XorMaskerBytes, XorMaskerSimple
 
-    yield Replacement(module, "XorMaskerSimple", XorMaskerSimple, _HOMES)
+    chunk = module.XorMaskerSimple(b"\0\0\0\0").process(bytearray(b"chunk"))
+    masker = XorMaskerSimple if isinstance(chunk, bytearray) else XorMaskerBytes
+    yield Replacement(module, "XorMaskerSimple", masker, _HOMES)
 
 
 def _replace_connection(module: ModuleType) -> Iterable[Replacement]:

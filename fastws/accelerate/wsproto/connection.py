@@ -21,11 +21,15 @@ _receive_data = Connection.receive_data
 _send = Connection.send
 _serialize_frame = FrameProtocol._serialize_frame
 _urandom = os.urandom
+_Frame = type(FrameProtocol(False, [])._serialize_frame(Opcode.BINARY))
 
 _OPEN = (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
 _DATA = (Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY)
 _TEMPLATES = {0x81: (TextMessage, None), 0x82: (BytesMessage, None)}
-_OPCODES = {TextMessage: (1, str), BytesMessage: (2, (bytes, bytearray))}
+_OPCODES: dict[Any, tuple[int, Any]] = {
+    TextMessage: (1, str),
+    BytesMessage: (2, (bytes, bytearray)),
+}
 
 
 def receive_data(self: Connection, data: bytes | None) -> None:
@@ -83,7 +87,7 @@ def _take_messages(connection: Connection, data: bytes | bytearray) -> int:
     return end
 
 
-def send(self: Connection, event: Any) -> bytes:
+def send(self: Connection, event: Any) -> Any:
     """Return the bytes of an event for the peer, as wsproto does it."""
     kind = type(event)
     frames = self._proto
@@ -103,9 +107,9 @@ def send(self: Connection, event: Any) -> bytes:
 
 def serialize_frame(
     self: FrameProtocol, opcode: Any, payload: bytes | bytearray = b"", fin: bool = True
-) -> bytearray:
+) -> Any:
     """Return a frame, as wsproto makes it."""
     if self.extensions or opcode not in _DATA:
         return _serialize_frame(self, opcode, payload, fin)
     key = masking_key(os.urandom, _urandom) if self.client else None
-    return bytearray(_serialize(opcode, payload, fin=fin, masking_key=key))
+    return _Frame(_serialize(opcode, payload, fin=fin, masking_key=key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..._kernels import apply_mask_inplace
 
-__all__ = ["XorMaskerSimple"]
+__all__ = ["XorMaskerBytes", "XorMaskerSimple"]
 
 
 class XorMaskerSimple:
@@ -19,8 +19,16 @@ class XorMaskerSimple:
         if masked:
             key = self._masking_key
             if len(key) != 4:
-                a, b, c, d = key  # whatever this says of another length
+                _, _, _, _ = key  # whatever this says of another length
             apply_mask_inplace(masked, key)
             rotation = len(masked) % 4
             self._masking_key = key[rotation:] + key[:rotation]
         return masked
+
+
+class XorMaskerBytes(XorMaskerSimple):
+    """The same of wsproto before 1.3, where chunks were bytes."""
+
+    def process(self, data: bytes | bytearray) -> bytes:  # type: ignore[override]
+        """Return the next chunk masked."""
+        return bytes(super().process(data))

@@ -1,0 +1,79 @@
+"""websocket-client: its masking, and its check of UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from .._kernels import Utf8Validator, apply_mask
+from .patching import Part, Replacement, Target
+from .validating import TEXTS
+from .vectors import KEYS, PAYLOADS, outcome
+
+__all__ = ["TARGET"]
+
+_HOMES = ("websocket",)
+
+
+def _replace_mask(module: ModuleType) -> Iterable[Replacement]:
+    original = module.ABNF.mask
+
+    def mask(mask_key: Any, data: Any) -> bytes:
+        """Return ``data`` masked; a str is a character per byte."""
+        if isinstance(mask_key, str):
+            mask_key = mask_key.encode("latin-1")
+        if isinstance(data, str):
+            data = data.encode("latin-1")
+        if type(data) not in (bytes, bytearray) or len(mask_key) != 4:
+            other: bytes = original(mask_key, data)
+            return other
+        return apply_mask(data, mask_key)
+
+    yield Replacement(module.ABNF, "mask", staticmethod(mask), _HOMES)
+
+
+def _observe_mask(module: ModuleType) -> object:
+    texts: list[Any] = [*PAYLOADS, bytearray(b"hello"), "h\xe9llo", "\u4e16", "", None]
+    return [
+        outcome(module.ABNF.mask, kind, text)
+        for key in (*KEYS, b"", b"abc")
+        for kind in (key, key.decode("latin-1"))
+        for text in texts
+    ]
+
+
+def _validate_utf8(utfbytes: str | bytes) -> bool:
+    """Tell whether no byte is wrong; the last code point may be cut."""
+    if isinstance(utfbytes, str):
+        valid: bool = _originals["validate_utf8"](utfbytes)
+        return valid
+    return Utf8Validator().receive(utfbytes)
+
+
+def _replace_validate(module: ModuleType) -> Iterable[Replacement]:
+    from websocket import _utils
+
+    # Another module may have bound ours, from where it was replaced before.
+    original = _originals.setdefault("validate_utf8", _utils.validate_utf8)
+    yield Replacement(module, "validate_utf8", _validate_utf8, _HOMES, original)
+
+
+def _observe_validate(module: ModuleType) -> object:
+    texts: list[Any] = [*TEXTS, *(text[:-5] for text in TEXTS), "世", "\ud800", bytearray(b"\xc3")]
+    return [outcome(module.validate_utf8, text) for text in texts]
+
+
+_originals: dict[str, Any] = {}
+
+TARGET = Target(
+    name="websocket-client",
+    distribution="websocket-client",
+    package="websocket",
+    tested=("1.8", "1.10"),
+    parts=(
+        Part("websocket._utils", "mask", _replace_validate, _observe_validate),
+        Part("websocket._abnf", "mask", _replace_validate, _observe_validate),
+        Part("websocket._abnf", "mask", _replace_mask, _observe_mask),
+    ),
+)
