@@ -14,4 +14,5 @@ cdef class WebSocketReader:
 
     cdef Py_ssize_t _take(self, bytes data, Py_ssize_t offset) except -1
     cdef int _deliver(self, message) except -1
-    cdef object _pass_on(self, bytes data)
+    cdef object _feed(self, data, original)
+    cdef object _pass_on(self, bytes data, original)

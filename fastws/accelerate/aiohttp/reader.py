@@ -56,10 +56,21 @@ class WebSocketReader:
 
     def feed_data(self, data: Any) -> Any:
         """Take bytes from the peer; return whether they broke the rules, and what is left."""
+        return self._feed(data, self._original.feed_data)
+
+    def _feed_data(self, data: Any) -> None:
+        """Take bytes from the peer; raise what aiohttp's reader raises."""
+        self._feed(data, self._original._feed_data)
+
+    def _handle_frame(self, fin: Any, opcode: Any, payload: Any, compressed: Any) -> None:
+        """Take a frame as aiohttp's reader has parsed it."""
+        self._original._handle_frame(fin, opcode, payload, compressed)
+
+    def _feed(self, data: Any, original: Any) -> Any:
         if type(data) is not bytes:
             data = bytes(data)
         if self._passes:
-            return self._original.feed_data(data)
+            return original(data)
         end = 0
         if self._arriving is not None:
             end = self._arriving.receive(data)
@@ -70,12 +81,12 @@ class WebSocketReader:
             self._arriving = None
             if payload is None:
                 self._passes = True
-                return self._original.feed_data(_NOT_UTF8)
+                return original(_NOT_UTF8)
             self._deliver(_new(type(template), (template[0], payload, "")))
         if self._position is None and len(data) - end > 1:
             end = self._take(data, end)
         if end < len(data):
-            return self._pass_on(data[end:] if end else data)
+            return self._pass_on(data[end:] if end else data, original)
         return False, b""
 
     def _take(self, data: bytes, offset: int) -> int:
@@ -116,16 +127,16 @@ class WebSocketReader:
             size = len(payload.encode())
         self._put(message, size)
 
-    def _pass_on(self, data: bytes) -> tuple[bool, bytes]:
+    def _pass_on(self, data: bytes, original: Any) -> Any:
         """Give aiohttp's reader what it knows best, and see where that leaves it."""
         if self._position is None:
             self._position = Position()
         self._position.advance(data)
-        broken, rest = self._original.feed_data(data)
-        if broken or self._position.compressed:
+        result = original(data)
+        if (result is not None and result[0]) or self._position.compressed:
             self._passes = True
         elif self._position.between_messages and (
             not _STALLS or self._queue._stalled_reader is None
         ):
             self._position = None
-        return broken, rest
+        return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..._kernels import apply_mask_inplace
 
 __all__ = ["XorMaskerBytes", "XorMaskerSimple"]
@@ -29,6 +31,6 @@ class XorMaskerSimple:
 class XorMaskerBytes(XorMaskerSimple):
     """The same of wsproto before 1.3, where chunks were bytes."""
 
-    def process(self, data: bytes | bytearray) -> bytes:  # type: ignore[override]
+    def process(self, data: bytes | bytearray) -> Any:
         """Return the next chunk masked."""
-        return bytes(super().process(data))
+        return bytes(super().process(data)) if data else data
