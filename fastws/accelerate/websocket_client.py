@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from .._kernels import Utf8Validator, apply_mask
+from .._kernels import Utf8Validator, apply_mask, serialize_frame
+from .keys import masking_key
 from .patching import Part, Replacement, Target
 from .validating import TEXTS
 from .vectors import KEYS, PAYLOADS, outcome
@@ -14,6 +16,7 @@ from .vectors import KEYS, PAYLOADS, outcome
 __all__ = ["TARGET"]
 
 _HOMES = ("websocket",)
+_urandom = os.urandom
 
 
 def _replace_mask(module: ModuleType) -> Iterable[Replacement]:
@@ -40,6 +43,47 @@ def _observe_mask(module: ModuleType) -> object:
         for key in (*KEYS, b"", b"abc")
         for kind in (key, key.decode("latin-1"))
         for text in texts
+    ]
+
+
+def _replace_format(module: ModuleType) -> Iterable[Replacement]:
+    original = module.ABNF.format
+
+    def format_(self: Any) -> bytes:
+        """Return the frame as it is sent."""
+        data = self.data
+        if (
+            type(data) not in (bytes, bytearray)
+            or self.opcode not in (0, 1, 2)
+            or self.mask_value != 1
+            or any(bit not in (0, 1) for bit in (self.fin, self.rsv1, self.rsv2, self.rsv3))
+            or self.get_mask_key is not os.urandom
+        ):
+            other: bytes = original(self)
+            return other
+        rsv = self.rsv1 << 2 | self.rsv2 << 1 | self.rsv3
+        key = masking_key(os.urandom, _urandom)
+        return serialize_frame(self.opcode, data, fin=self.fin, rsv=rsv, masking_key=key)
+
+    yield Replacement(module.ABNF, "format", format_, _HOMES)
+
+
+def _observe_format(module: ModuleType) -> object:
+    def formatted(opcode: int, data: Any, bits: tuple[int, ...], mask: int) -> bytes:
+        frame = module.ABNF(*bits, opcode, mask, data)
+        sent: bytes = frame.format()
+        # Each time it is another key.
+        head = len(sent) - len(data) - 4 * mask
+        key = sent[head : head + 4 * mask]
+        return sent[:head] + (apply_mask(sent[head + 4 :], key) if mask else sent[head:])
+
+    payloads: list[Any] = [*PAYLOADS[::4], bytes(300), bytearray(70_000), "text"]
+    return [
+        outcome(formatted, opcode, data, bits, mask)
+        for opcode in (0, 1, 2, 3, 8, 9, 10)
+        for data in payloads
+        for bits in ((1, 0, 0, 0), (0, 0, 0, 0), (1, 1, 0, 1), (2, 0, 0, 0))
+        for mask in (0, 1)
     ]
 
 
@@ -75,5 +119,6 @@ TARGET = Target(
         Part("websocket._utils", "mask", _replace_validate, _observe_validate),
         Part("websocket._abnf", "mask", _replace_validate, _observe_validate),
         Part("websocket._abnf", "mask", _replace_mask, _observe_mask),
+        Part("websocket._abnf", "frames", _replace_format, _observe_format),
     ),
 )

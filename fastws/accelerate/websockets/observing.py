@@ -63,7 +63,8 @@ def observe_stream(
         seen.append(list(map(len, writes)) if side is module.CLIENT else writes)
         seen.append((repr(protocol.parser_exc), protocol.state, protocol.close_expected()))
 
-    for piece in pieces:
+    # The first piece is for nobody: what was said in the handshake came before it.
+    for piece in (b"", *pieces):
         protocol.receive_data(piece)
         look()
     protocol.receive_eof()
@@ -128,7 +129,7 @@ def observe_exchange(
 
     pending = connection.recv(decode)
     waits = not step(pending)
-    for piece in pieces:
+    for piece in (b"", *pieces):
         connection.data_received(piece)
         while connection.recv_messages.frames.queue:
             if not waits:
