@@ -79,7 +79,8 @@ def accelerate(names: str | Iterable[str] | None = None, *, level: str = "frames
 
     ``names`` are targets as in ``python -m fastws.accelerate --list``, None all of them. What is
     not installed is skipped, what is not imported yet is replaced when it is; no target is imported
-    here. ``level`` is "mask" for masking and UTF-8 only, or "frames" for parsing and serializing too.
+    here. ``level`` is "mask" for masking and UTF-8 only, or "frames" for parsing and serializing
+    too.
 
     A target is replaced only if its release was tested and it behaves the same on the vectors of a
     self-check. Calling twice changes nothing; a higher level adds to a lower. Use the report as a

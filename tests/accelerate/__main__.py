@@ -35,9 +35,15 @@ def fetch(suite: Suite, cache: Path) -> Path:
     source = suite.source
     if "==" not in source:
         version = subprocess.run(
-            [sys.executable, "-c", "import sys; from importlib.metadata import version;"
-             "print(version(sys.argv[1]))", source],
-            check=True, capture_output=True, text=True,
+            [
+                sys.executable,
+                "-c",
+                "import sys; from importlib.metadata import version;print(version(sys.argv[1]))",
+                source,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout.strip()
         source = f"{source}=={version}"
     unpacked = place / source
@@ -55,7 +61,7 @@ def fetch(suite: Suite, cache: Path) -> Path:
 def keep_tests(suite: Suite, top: Path) -> None:
     """Hide the package itself, so that the installed one is tested; add what was left out."""
     for name in {suite.target, suite.target.replace("-", "_"), "src"}:
-        if (top / name / "__init__.py").exists() or (top / name).is_dir() and name == "src":
+        if (top / name / "__init__.py").exists() or (name == "src" and (top / name).is_dir()):
             (top / name).rename(top / f"{name}.hidden")
     if suite.stand_ins:
         for path in (HERE / "stand_ins").rglob("*.py"):
@@ -115,7 +121,9 @@ def main() -> int:
         print(line, flush=True)
     excepted = {why for suite in chosen for why in suite.differs.values()}
     for why in sorted(excepted):
-        tests = [name for suite in chosen for name, reason in suite.differs.items() if reason == why]
+        tests = [
+            name for suite in chosen for name, reason in suite.differs.items() if reason == why
+        ]
         print(f"excepted: {', '.join(tests)}: {why}")
     return 0 if good else 1
 

@@ -21,6 +21,9 @@ from .protocol import receive_data, receive_eof
 
 __all__ = ["ClientConnection", "ServerConnection"]
 
+if not hasattr(server.ServerConnection, "set_connection_exc"):
+    raise ImportError("these connections need websockets 17: before, they failed in another way")
+
 
 class _ServerProtocol(ServerProtocol):
     receive_data = receive_data

@@ -59,7 +59,11 @@ def receive_data(self: Protocol, data: bytes | bytearray) -> None:
     Its parser never sees whole data frames, and sees everything else.
     """
     state = self.__dict__.get("_fastws")
-    if state is None or self.parser is not state.parser or state.generation is not _generation:
+    if (
+        state is None
+        or self.parser is not state.parser
+        or (state.generation is not _generation and state.arriving is None)
+    ):
         _receive_slowly(self, data)
         return
     limit = self.max_message_size
@@ -129,6 +133,7 @@ def _begin_arriving(
 
 def _end_arriving(protocol: Protocol, state: _State) -> None:
     state.arriving = None
+    state.generation = _generation
     del protocol.receive_data
     del protocol.receive_eof
 

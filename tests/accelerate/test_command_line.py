@@ -1,0 +1,93 @@
+"""`python -m fastws.accelerate`: programs run as they are, with acceleration on."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastws._kernels import compiled
+
+PROGRAM = """
+import sys
+import fastws.accelerate
+print(__name__, sys.argv[1:], sys.path[0] == {path!r})
+print(len(fastws.accelerate.status()) > 0)
+import beside
+"""
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "fastws.accelerate", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+@pytest.fixture
+def program(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM.format(path=str(tmp_path)))
+    (tmp_path / "beside.py").write_text("print('beside')")
+    return path
+
+
+def test_runs_a_script_with_its_own_arguments(program):
+    done = run(str(program), "--level", "x", "-m")
+    assert done.stdout.splitlines() == [
+        "__main__ ['--level', 'x', '-m'] True",
+        str(compiled),
+        "beside",
+    ], done.stderr
+
+
+def test_runs_a_module_with_its_own_arguments(program):
+    done = run("--level", "mask", "-m", "program", "one", "--report", cwd=program.parent)
+    assert done.stdout.splitlines()[0].startswith("__main__ ['one', '--report']"), done.stderr
+
+
+def test_reports_at_the_end_even_if_the_program_exits(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text("import sys, wsproto.frame_protocol; sys.exit(3)")
+    pytest.importorskip("wsproto")
+    done = run("--only", "wsproto", "--report", str(path))
+    assert done.returncode == 3
+    if compiled:
+        assert "wsproto" in done.stderr
+        assert "applied" in done.stderr
+
+
+def test_lists_the_targets():
+    done = run("--list")
+    assert done.returncode == 0
+    for name in ("websockets", "aiohttp", "wsproto", "tornado", "gunicorn"):
+        assert name in done.stdout
+
+
+@pytest.mark.skipif(not compiled, reason="pure Python is refused")
+def test_checks_what_is_installed():
+    pytest.importorskip("wsproto")
+    done = run("--check", "--only", "wsproto")
+    assert done.returncode == 0, done.stdout
+    assert "applied" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
+        ((), "nothing to run", 2),
+        (("--only", "nope", "x.py"), "no target 'nope': choose from", 2),
+        (("--level", "all", "x.py"), "invalid choice: 'all'", 2),
+        (("missing.py",), "no such file: missing.py", 2),
+        (("-m", "missing_module"), "no module named missing_module", 1),
+    ],
+)
+def test_says_what_is_wrong(arguments, words, code):
+    done = run(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
