@@ -13,6 +13,7 @@ from typing import Any
 
 from ..command_line import INTERRUPTED, OneLineParser, drop_output
 from . import tables
+from .accelerate import Acceleration, measure_acceleration, table
 from .contenders import MODULES, load_all, version
 from .echo import Echo, measure_echo
 from .glance import glance
@@ -24,6 +25,8 @@ from .workloads import WORKLOADS
 
 __all__ = ["main"]
 
+# Not part of a run unless it is asked for: it is about others.
+ASKED_FOR = ("accelerate",)
 SCENARIOS = (*dict.fromkeys(workload.scenario for workload in WORKLOADS.values()), "echo")
 ECHO_SIZES = (64,)
 ECHO_SIZES_FULL = (64, 4 * KIB, 64 * KIB)
@@ -39,9 +42,9 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _scenarios(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if name not in SCENARIOS:
+        if name not in (*SCENARIOS, *ASKED_FOR):
             raise argparse.ArgumentTypeError(
-                f"no scenario {name!r}: choose from {', '.join(SCENARIOS)}"
+                f"no scenario {name!r}: choose from {', '.join((*SCENARIOS, *ASKED_FOR))}"
             )
     return names
 
@@ -86,7 +89,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_scenarios,
         default=SCENARIOS,
         metavar="NAME[,NAME]",
-        help=f"run only these scenarios: {', '.join(SCENARIOS)}",
+        help=f"run only these scenarios: {', '.join(SCENARIOS)}; or {', '.join(ASKED_FOR)}",
     )
     parser.add_argument(
         "--sizes", type=_sizes, metavar="SIZE[,SIZE]", help="payload sizes, as in 125,4KiB,1MiB"
@@ -110,6 +113,7 @@ class Run:
         self._contenders, self._absent = load_all()
         self._kernels: dict[str, Kernels] = {}
         self._echoes: list[Echo] = []
+        self._acceleration = Acceleration()
 
     def measure(self) -> None:
         """Measure everything; print each table when it is there."""
@@ -134,6 +138,11 @@ class Run:
                     measure_echo(echo, self._contenders, self._effort, _progress)
                 finally:
                     _print(tables.echo_table(echo))
+        if "accelerate" in self._only:
+            try:
+                measure_acceleration(self._acceleration, self._sizes, self._effort, _progress)
+            finally:
+                _print(table(self._acceleration))
         lines = list(glance(self._kernels, self._echoes))
         if lines:
             _print(tables.glance_table(lines))
@@ -157,6 +166,7 @@ class Run:
         """Return everything, for other programs; times are in seconds."""
         results = [record for kernels in self._kernels.values() for record in kernels.as_json()]
         results += [record for echo in self._echoes for record in echo.as_json()]
+        results += self._acceleration.as_json()
         return {
             "schema": 1,
             "complete": complete,

@@ -137,7 +137,7 @@ def measure_echo(
             for contender in of_module:
                 for name in contender.echo_servers():
                     echo.kinds[name] = contender.kind
-                    process = ServerProcess(module, name, server_core)
+                    process = ServerProcess(module, name, core=server_core)
                     servers[name] = running.enter_context(process)
         ports = {}
         for name, server in servers.items():

@@ -13,7 +13,7 @@ import time
 
 from . import contenders
 
-__all__: list[str] = []
+__all__ = ["run"]
 
 
 def _answer() -> None:
@@ -28,13 +28,18 @@ def _ready(port: int) -> None:
     print(port, flush=True)
 
 
-def main(module: str, server: str) -> None:
+def run(serve: contenders.Serve) -> None:
     """Serve until the input ends."""
     threading.Thread(target=_answer, daemon=True).start()
+    serve(_ready)
+
+
+def main(module: str, server: str) -> None:
+    """Run one server of a contender."""
     for contender in contenders.load(module):
         serve = contender.echo_servers().get(server)
         if serve is not None:
-            serve(_ready)
+            run(serve)
             return
     sys.exit(f"{module} has no echo server {server!r}")
 

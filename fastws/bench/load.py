@@ -29,10 +29,18 @@ class LoadFailed(Exception):
 class Load:
     """Connections that all send the same message again and again, ``in_flight`` at once on each."""
 
-    def __init__(self, port: int, payload: bytes, in_flight: int, connections: int = 1) -> None:
+    def __init__(
+        self,
+        port: int,
+        payload: bytes,
+        in_flight: int,
+        connections: int = 1,
+        *,
+        opcode: int = BINARY,
+    ) -> None:
         self._in_flight = in_flight
-        self._request = definition.serialize_frame(BINARY, payload, MASKING_KEY) * in_flight
-        self._reply = definition.serialize_frame(BINARY, payload) * in_flight
+        self._request = definition.serialize_frame(opcode, payload, MASKING_KEY) * in_flight
+        self._reply = definition.serialize_frame(opcode, payload) * in_flight
         self._buffer = memoryview(bytearray(len(self._reply)))
         self._sockets: list[socket.socket] = []
         with contextlib.ExitStack() as opened:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -28,13 +29,14 @@ class ServerFailed(Exception):
 class ServerProcess:
     """One child process; leave the ``with`` block and it is gone."""
 
-    def __init__(self, module: str, server: str, core: int | None = None) -> None:
+    def __init__(self, *server: str, core: int | None = None, command: Sequence[str] = ()) -> None:
+        command = command or ("-m", "fastws.bench.echo_server", *server)
         # A file, not a pipe: nobody has to read it for the server to go on.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         package = str(Path(fastws.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fastws.bench.echo_server", module, server],
+            [sys.executable, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
