@@ -65,13 +65,23 @@ class Arriving:
         arriving.receive(memoryview(data)[start:])
         return arriving
 
+    def get_buffer(self) -> Any:
+        """Return memory for the next bytes of the payload; None if so few are not worth it."""
+        return self._reader.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes written into the last ``get_buffer``."""
+        self._took(nbytes, self._reader.buffer_updated(nbytes))
+
     def receive(self, data: bytes | bytearray | memoryview) -> int:
         """Take what belongs to this frame from the start of ``data``; return how much that was."""
         taken = min(len(data), self.missing)
-        events = self._reader.receive(data, taken)
-        self.missing -= taken
+        self._took(taken, self._reader.receive(data, taken))
+        return taken
+
+    def _took(self, nbytes: int, events: list[Any]) -> None:
+        self.missing -= nbytes
         if events:
             # Perhaps a violation, of a text that is not UTF-8: then there is no payload.
             event = events[0]
             self.payload = event if isinstance(event, (str, bytes)) else None
-        return taken

@@ -26,12 +26,24 @@ async def echo(connection):
         await connection.send(message)
 
 
-def run(coroutine):
-    asyncio.run(asyncio.wait_for(coroutine, 30))
+def run(coroutine, loop="asyncio"):
+    if loop == "uvloop":
+        loop = pytest.importorskip("uvloop").new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(asyncio.wait_for(coroutine(), 30))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+
+
+@LOOPS
 @pytest.mark.parametrize("compression", [None, "deflate"])
-def test_asyncio_connections_exchange_messages(accelerated, compression):
+def test_asyncio_connections_exchange_messages(accelerated, compression, loop):
     accelerated("websockets")
 
     async def main():
@@ -54,7 +66,77 @@ def test_asyncio_connections_exchange_messages(accelerated, compression):
             with pytest.raises(exceptions.ConnectionClosedError, match="1009"):
                 await connection.recv()
 
-    run(main())
+    run(main, loop)
+
+
+async def open_raw(port):
+    """A client that is only a stream, after its opening handshake."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+@LOOPS
+@pytest.mark.parametrize("step", [1000, 20_000, 100_000])
+def test_large_frames_come_in_pieces_with_others_behind_them(accelerated, loop, step):
+    accelerated("websockets")
+    payloads = [bytes(range(256)) * 700, b"small", b"\xff" * 150_000, TEXT.encode() * 6000]
+    stream = b"".join(large_frame(payload) for payload in payloads)
+    received = []
+
+    async def collect(connection):
+        async for message in connection:
+            received.append(message)
+
+    async def main():
+        async with server.serve(collect, "127.0.0.1", 0) as serving:
+            _, writer = await open_raw(serving.sockets[0].getsockname()[1])
+            for at in range(0, len(stream), step):
+                writer.write(stream[at : at + step])
+                await writer.drain()
+                await asyncio.sleep(0)
+            while len(received) < len(payloads):
+                await asyncio.sleep(0.001)
+            writer.close()
+            await writer.wait_closed()
+
+    run(main, loop)
+    assert received == payloads
+
+
+@LOOPS
+@pytest.mark.parametrize("off", [False, True], ids=["on", "restored"])
+def test_a_client_that_leaves_in_the_middle_of_a_large_frame_is_missed(accelerated, loop, off):
+    accelerated("websockets")
+    ended = []
+
+    async def collect(connection):
+        try:
+            await connection.recv()
+        except exceptions.ConnectionClosed as error:
+            ended.append((error.rcvd, str(error.__cause__)))
+
+    async def main():
+        async with server.serve(collect, "127.0.0.1", 0) as serving:
+            _, writer = await open_raw(serving.sockets[0].getsockname()[1])
+            writer.write(large_frame(bytes(300_000))[:200_000])
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            if off:
+                restore()
+            writer.close()
+            await writer.wait_closed()
+            while not ended:
+                await asyncio.sleep(0.001)
+
+    run(main, loop)
+    if hasattr(server.ServerConnection, "set_connection_exc"):
+        words = "stream ends after 199986 bytes, expected 300000 bytes"
+        assert ended == [(None, words)]
 
 
 def test_threads_exchange_messages(accelerated):
@@ -192,6 +274,6 @@ def test_connections_can_be_asked_for_without_any_patch():
                     assert await connection.recv() == whole(message)
                 assert connection.protocol.__dict__["_fastws"]
 
-    run(main())
+    run(main)
     assert seen == [connections.ServerConnection]
     assert Protocol.receive_data is original

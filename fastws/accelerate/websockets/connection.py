@@ -12,6 +12,7 @@ from websockets.exceptions import ConcurrencyError, ProtocolError
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import OPEN
 
+from .direct import receive_directly
 from .protocol import send_message
 
 __all__ = ["data_received", "get", "send"]
@@ -56,6 +57,9 @@ def data_received(self: Connection, data: bytes) -> None:
         else:
             self.process_event(event)
     messages.maybe_pause()
+    state = protocol.__dict__.get("_fastws")
+    if state is not None and state.arriving is not None:
+        receive_directly(self, state.arriving)
 
 
 async def get(self: Assembler, decode: bool | None = None) -> Any:

@@ -1,0 +1,62 @@
+"""Large frames of websockets' asyncio connections: received where they will stay."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..arriving import Arriving
+
+__all__ = ["receive_directly"]
+
+# Loops whose transports may get another protocol at any time; others have a read under way.
+_LOOPS = ("asyncio.selector_events", "uvloop.loop")
+
+
+def receive_directly(connection: Any, arriving: Arriving) -> None:
+    """Have the transport write the rest of a frame into its payload, where that is possible."""
+    transport = connection.transport
+    if type(transport).__module__ in _LOOPS and not transport.is_closing():
+        receiver = _Receiver(connection, arriving)
+        if receiver.get_buffer(-1) is not None:
+            _hand_over(transport, receiver)
+
+
+def _hand_over(transport: Any, protocol: Any) -> None:
+    transport.set_protocol(protocol)
+    if transport.is_reading():
+        # uvloop looks at the kind of protocol when it starts to read.
+        transport.pause_reading()
+        transport.resume_reading()
+
+
+class _Receiver(asyncio.BufferedProtocol):
+    """Stands in for a connection while a large frame comes."""
+
+    def __init__(self, connection: Any, arriving: Arriving) -> None:
+        self._connection = connection
+        self._arriving = arriving
+
+    def get_buffer(self, sizehint: int) -> Any:
+        return self._arriving.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._arriving.buffer_updated(nbytes)
+        if self._arriving.get_buffer() is None:
+            _hand_over(self._connection.transport, self._connection)
+            if not self._arriving.missing:
+                self._connection.data_received(b"")
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
+
+    def eof_received(self) -> Any:
+        self._connection.transport.set_protocol(self._connection)
+        return self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.transport.set_protocol(self._connection)
+        self._connection.connection_lost(exc)
