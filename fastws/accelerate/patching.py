@@ -105,7 +105,8 @@ class Target:
     def check_version(self) -> None:
         """Refuse what is not installed, half installed, or of a release nobody tested."""
         version = self.version()
-        found = importlib.util.find_spec(self.package) is not None
+        spec = importlib.util.find_spec(self.package)
+        found = spec is not None and spec.origin is not None  # any directory could have its name
         if version is None:
             raise Refused("its version is not known" if found else "not installed")
         if not found:

@@ -1,7 +1,8 @@
 """A connection, a parser or a reader makes the same of any stream, accelerated or not."""
 
 import pytest
-from streams import streams
+
+from .streams import streams
 
 COUNT = 60
 

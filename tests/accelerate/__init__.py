@@ -1,0 +1,1 @@
+"""What is accelerated, compared with what it was."""
