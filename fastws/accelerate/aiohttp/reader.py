@@ -29,6 +29,8 @@ _BINARY = _new(WSMessage, (WSMsgType.BINARY, None, ""))
 _STALLS = hasattr(_module.WebSocketDataQueue, "_stalled_reader")
 _OVERHEAD = 128
 
+_GOOD = (False, b"")
+
 # A short frame that is refused as any text is that is not UTF-8.
 _NOT_UTF8 = b"\x81\x01\xff"
 
@@ -44,6 +46,7 @@ class WebSocketReader:
         self._original = Original(*(arguments if _STALLS else arguments[:3]))
         self._queue = queue
         self._put = queue.feed_data
+        self._limit = queue._limit if _STALLS else 0
         self._decode = bool(decode_text)
         self._templates = {0x81: _TEXT if decode_text else _TEXT_BYTES, 0x82: _BINARY}
         self._max_length = max_msg_size - 1 if max_msg_size else None
@@ -56,44 +59,48 @@ class WebSocketReader:
 
     def feed_data(self, data: Any) -> Any:
         """Take bytes from the peer; return whether they broke the rules, and what is left."""
-        return self._feed(data, self._original.feed_data)
+        return self._feed(data, False)
 
     def _feed_data(self, data: Any) -> None:
         """Take bytes from the peer; raise what aiohttp's reader raises."""
-        self._feed(data, self._original._feed_data)
+        self._feed(data, True)
 
     def _handle_frame(self, fin: Any, opcode: Any, payload: Any, compressed: Any) -> None:
         """Take a frame as aiohttp's reader has parsed it."""
         self._original._handle_frame(fin, opcode, payload, compressed)
 
-    def _feed(self, data: Any, original: Any) -> Any:
+    def _leave(self, data: bytes, raises: bool) -> Any:
+        """Let aiohttp's reader have the data."""
+        if raises:
+            return self._original._feed_data(data)
+        return self._original.feed_data(data)
+
+    def _feed(self, data: Any, raises: bool) -> Any:
         if type(data) is not bytes:
             data = bytes(data)
         if self._passes:
-            return original(data)
+            return self._leave(data, raises)
         end = 0
         if self._arriving is not None:
             end = self._arriving.receive(data)
             if self._arriving.missing:
-                return False, b""
+                return _GOOD
             payload = self._arriving.payload
             template = self._arriving.template
             self._arriving = None
             if payload is None:
                 self._passes = True
-                return original(_NOT_UTF8)
+                return self._leave(_NOT_UTF8, raises)
             self._deliver(_new(type(template), (template[0], payload, "")))
         if self._position is None and len(data) - end > 1:
             end = self._take(data, end)
         if end < len(data):
-            return self._pass_on(data[end:] if end else data, original)
-        return False, b""
+            return self._pass_on(data[end:] if end else data, raises)
+        return _GOOD
 
     def _take(self, data: bytes, offset: int) -> int:
         """Take whole messages, or the start of a large one; return where the rest begins."""
-        room = None
-        if _STALLS:
-            room = self._queue._limit - self._queue._size
+        room = self._limit - self._queue._size if _STALLS else None
         # aiohttp takes masked and unmasked frames, whatever its role.
         masked = data[offset + 1] > 127
         _, end = take_frames(
@@ -107,7 +114,7 @@ class WebSocketReader:
             overhead=_OVERHEAD,
             deliver=self._put,
         )
-        if end < len(data) and (not _STALLS or self._queue._size <= self._queue._limit):
+        if end < len(data) and (not _STALLS or self._queue._size <= self._limit):
             self._arriving = Arriving.begin(
                 data,
                 end,
@@ -127,12 +134,12 @@ class WebSocketReader:
             size = len(payload.encode())
         self._put(message, size)
 
-    def _pass_on(self, data: bytes, original: Any) -> Any:
+    def _pass_on(self, data: bytes, raises: bool) -> Any:
         """Give aiohttp's reader what it knows best, and see where that leaves it."""
         if self._position is None:
             self._position = Position()
         self._position.advance(data)
-        result = original(data)
+        result = self._leave(data, raises)
         if (result is not None and result[0]) or self._position.compressed:
             self._passes = True
         elif self._position.between_messages and (
