@@ -132,7 +132,8 @@ def _measure_calls(
         if find_spec(package) is None:
             acceleration.problems[name] = "not installed"
             continue
-        for size in sizes or own_sizes:
+        # One of a single size is about that size.
+        for size in own_sizes if len(own_sizes) == 1 else sizes or own_sizes:
             for kind in OPCODES:
                 progress(f"accelerate: {name}, {format_size(size)} {kind}")
                 call = prepare(b"a" * size, kind == "text")

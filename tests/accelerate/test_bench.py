@@ -19,6 +19,7 @@ def test_measures_before_and_after(tmp_path, capsys):
     results = json.loads(path.read_text(encoding="utf-8"))["results"]
     assert {record["scenario"] for record in results} == {"accelerate"}
     assert {record["message"] for record in results} >= {"64 B text", "64 B binary"}
+    assert "1 MiB text" not in {record["message"] for record in results}
     if compiled:
         [record] = [
             r
