@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import re
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from hashlib import sha1
 from http import HTTPStatus
 from typing import Any, Optional, Union
 
 from .errors import (
-    InvalidHandshake,
     InvalidHeaderValue,
     InvalidMessage,
     InvalidMethod,
@@ -20,7 +21,6 @@ from .errors import (
     InvalidStatus,
     InvalidUpgrade,
     NegotiationError,
-    SecurityError,
 )
 from .extensions import (
     ClientDeflate,
@@ -29,7 +29,7 @@ from .extensions import (
     parse_extensions,
     serialize_extensions,
 )
-from .headers import check_header, get_single, is_token, parse_tokens
+from .headers import check_header, check_tokens, get_single, parse_tokens
 from .http11 import (
     DEFAULT_LIMITS,
     SERVER,
@@ -44,12 +44,12 @@ from .http11 import (
     ResponseParser,
 )
 from .redirect import redirect_target, redirected_headers
+from .refusals import VERSION, refusal
 from .uri import URI
 
 __all__ = ["ClientHandshake", "ServerHandshake", "accept_key"]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
-_VERSION = "13"
 _DEFLATE = "permessage-deflate"
 
 # 16 bytes in base64 (RFC 6455 §4.2.1).
@@ -57,18 +57,24 @@ _key = re.compile(r"[A-Za-z0-9+/]{22}==")
 # What may be in a Host header: a name or an address, and a port (RFC 9110 §7.2).
 _host = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9!$%&'()*+,;=._~-]*)(?::[0-9]*)?")
 
-_NOT_A_WEB_PAGE = (
-    "This address is for WebSocket: open it with a WebSocket client, not as a web page.\n"
-    "A proxy in front of the server has to pass on the Connection and Upgrade headers.\n"
-)
-
 Origins = Sequence[Union[str, "re.Pattern[str]", None]]
 
 
 def accept_key(key: str) -> str:
     """Return the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
     digest = sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode("ascii")
+    return b2a_base64(digest, newline=False).decode("ascii")
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a server's opening handshakes have in common."""
+
+    origins: Optional[Origins]
+    subprotocols: Optional[Sequence[str]]
+    deflate: Optional[ServerDeflate]
+    server_header: Optional[str]
+    limits: Limits
 
 
 class ServerHandshake:
@@ -80,6 +86,18 @@ class ServerHandshake:
     ``subprotocols``, and gets the first of them that it offers.
     """
 
+    # A server has one for each connection.
+    __slots__ = (
+        "_parser",
+        "_rules",
+        "_select_subprotocol",
+        "error",
+        "extension",
+        "request",
+        "subprotocol",
+        "trailing",
+    )
+
     def __init__(
         self,
         *,
@@ -90,32 +108,44 @@ class ServerHandshake:
         server_header: Optional[str] = SERVER,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        _check_subprotocols(subprotocols)
+        check_tokens("subprotocols", subprotocols)
         if isinstance(origins, str):  # a sequence of str too
             raise TypeError("origins must be a list of str, patterns and None, not a str")
         if server_header is not None and server_header is not SERVER:
             check_header("Server", server_header)
+        rules = _Rules(origins, subprotocols, deflate, server_header, limits)
+        self._start(rules, select_subprotocol)
+
+    def _start(
+        self, rules: _Rules, select_subprotocol: Optional[Callable[[list[str]], Optional[str]]]
+    ) -> None:
         self.request: Optional[Request] = None
         self.subprotocol: Optional[str] = None
         self.extension: Any = None
         self.error: Optional[Exception] = None
-        self._origins = origins
-        self._subprotocols = subprotocols
+        self.trailing = b""  # what came after the request
+        self._rules = rules
         self._select_subprotocol = select_subprotocol
-        self._deflate = deflate
-        self._server_header = server_header
-        self._parser = RequestParser(limits)
+        self._parser: Optional[RequestParser] = RequestParser(rules.limits)
 
-    @property
-    def trailing(self) -> bytes:
-        """The bytes that came after the request."""
-        return self._parser.trailing
+    def again(
+        self, select_subprotocol: Optional[Callable[[list[str]], Optional[str]]] = None
+    ) -> ServerHandshake:
+        """Return the handshake of another connection under the same rules."""
+        handshake = ServerHandshake.__new__(ServerHandshake)
+        handshake._start(self._rules, select_subprotocol)
+        return handshake
 
     def receive_data(self, data: Buffer) -> Optional[Request]:
         """Take bytes; return the request once, when it is complete."""
+        if self._parser is None:
+            self.trailing += data
+            return None
         request = self._parser.receive_data(data)
         if request is not None:
             self.request = request
+            self.trailing = self._parser.trailing
+            self._parser = None
         return request
 
     def accept(self, request: Request) -> Response:
@@ -123,37 +153,29 @@ class ServerHandshake:
         self.request = request
         try:
             key = self._check(request)
-            headers = [
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Accept", accept_key(key)),
-            ]
+            lines = (
+                "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Accept: {accept_key(key)}\r\n"
+            )
             parameters, extension = self._negotiate_deflate(request.headers)
             if extension is not None:
                 value = serialize_extensions([(_DEFLATE, parameters)])
-                headers.append(("Sec-WebSocket-Extensions", value))
+                lines += f"Sec-WebSocket-Extensions: {value}\r\n"
             subprotocol = self._negotiate_subprotocol(request.headers)
             if subprotocol is not None:
-                headers.append(("Sec-WebSocket-Protocol", subprotocol))
-            if self._server_header is not None:
-                headers.append(("Server", self._server_header))
+                lines += f"Sec-WebSocket-Protocol: {subprotocol}\r\n"
+            if self._rules.server_header is not None:
+                lines += f"Server: {self._rules.server_header}\r\n"
         except Exception as error:
             return self.error_response(error)
         self.extension = extension
         self.subprotocol = subprotocol
-        return Response(101, "Switching Protocols", Headers.trusted(headers))
+        return Response(101, "Switching Protocols", Headers.trusted(lines))
 
     def error_response(self, error: Exception) -> Response:
         """Return the answer for an error, and keep it in ``error``."""
         self.error = error
-        if not isinstance(error, InvalidHandshake):
-            # What went wrong in the application is for the server's log only.
-            return self.reject(500, "Cannot open a WebSocket connection.\n")
-        status, headers = _refusal(error)
-        text = f"Cannot open a WebSocket connection: {error}.\n"
-        if isinstance(error, InvalidUpgrade):
-            text += _NOT_A_WEB_PAGE
-        return self.reject(status, text, headers)
+        return self.reject(*refusal(error))
 
     def reject(
         self,
@@ -165,8 +187,8 @@ class ServerHandshake:
         status = HTTPStatus(status)
         body = text.encode("utf-8", "backslashreplace")
         defaults = {"Date": formatdate(usegmt=True), "Connection": "close"}
-        if self._server_header is not None:
-            defaults["Server"] = self._server_header
+        if self._rules.server_header is not None:
+            defaults["Server"] = self._rules.server_header
         if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
             defaults["Content-Length"] = str(len(body))
             defaults["Content-Type"] = "text/plain; charset=utf-8"
@@ -195,7 +217,7 @@ class ServerHandshake:
         _check_option(headers, "Connection", "upgrade")
         _check_option(headers, "Upgrade", "websocket")
         version = get_single(headers, "Sec-WebSocket-Version")
-        if version != _VERSION:
+        if version != VERSION:
             raise InvalidHeaderValue("Sec-WebSocket-Version", version)
         key = get_single(headers, "Sec-WebSocket-Key")
         if _key.fullmatch(key) is None:
@@ -204,9 +226,9 @@ class ServerHandshake:
         return key
 
     def _check_origin(self, origin: Optional[str]) -> None:
-        if self._origins is None:
+        if self._rules.origins is None:
             return
-        for allowed in self._origins:
+        for allowed in self._rules.origins:
             if isinstance(allowed, re.Pattern):
                 if origin is not None and allowed.fullmatch(origin):
                     return
@@ -219,9 +241,10 @@ class ServerHandshake:
         if not values:
             return [], None
         offers = [params for name, params in parse_extensions(values) if name == _DEFLATE]
-        if not offers or self._deflate is None:
+        deflate = self._rules.deflate
+        if not offers or deflate is None:
             return [], None
-        return self._deflate.server_accept(offers) or ([], None)
+        return deflate.server_accept(offers) or ([], None)
 
     def _negotiate_subprotocol(self, headers: Headers) -> Optional[str]:
         values = headers.get_all("Sec-WebSocket-Protocol")
@@ -234,12 +257,13 @@ class ServerHandshake:
         return subprotocol
 
     def _select_first(self, offered: list[str]) -> Optional[str]:
-        if not self._subprotocols:
+        subprotocols = self._rules.subprotocols
+        if not subprotocols:
             return None
-        for subprotocol in self._subprotocols:
+        for subprotocol in subprotocols:
             if subprotocol in offered:
                 return subprotocol
-        expected = ", ".join(self._subprotocols)
+        expected = ", ".join(subprotocols)
         raise NegotiationError(f"no common subprotocol: this server speaks {expected}")
 
 
@@ -262,7 +286,7 @@ class ClientHandshake:
         key: Optional[str] = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        _check_subprotocols(subprotocols)
+        check_tokens("subprotocols", subprotocols)
         self.uri = uri
         self.key = key or base64.b64encode(os.urandom(16)).decode("ascii")
         self.subprotocol: Optional[str] = None
@@ -327,7 +351,7 @@ class ClientHandshake:
         headers["Upgrade"] = "websocket"
         headers["Connection"] = "Upgrade"
         headers["Sec-WebSocket-Key"] = self.key
-        headers["Sec-WebSocket-Version"] = _VERSION
+        headers["Sec-WebSocket-Version"] = VERSION
         offers = self._deflate.offers() if self._deflate is not None else []
         if offers:
             headers["Sec-WebSocket-Extensions"] = serialize_extensions(offers)
@@ -361,23 +385,6 @@ class ClientHandshake:
         return subprotocols[0]
 
 
-def _refusal(error: InvalidHandshake) -> tuple[int, dict[str, str]]:
-    """Return the status and the additional headers that tell a client about an error."""
-    # RFC 9110 §7.8: Upgrade comes with its connection option.
-    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade, close"}
-    if isinstance(error, InvalidOrigin):
-        return 403, {}
-    if isinstance(error, InvalidMethod):
-        return 405, {"Allow": "GET"}
-    if isinstance(error, SecurityError):
-        return 431, {}
-    if isinstance(error, InvalidUpgrade):
-        return 426, upgrade
-    if isinstance(error, InvalidHeaderValue) and error.name == "Sec-WebSocket-Version":
-        return 426, {**upgrade, "Sec-WebSocket-Version": _VERSION}  # RFC 6455 §4.4
-    return 400, {}
-
-
 def _check_option(headers: Headers, name: str, option: str) -> int:
     """Raise InvalidUpgrade unless the list in a header has an option; return its length."""
     values = headers.index().get(name.lower(), [])
@@ -387,14 +394,3 @@ def _check_option(headers: Headers, name: str, option: str) -> int:
     if option not in options:
         raise InvalidUpgrade(name, ", ".join(values) or None)
     return len(options)
-
-
-def _check_subprotocols(subprotocols: Optional[Sequence[str]]) -> None:
-    if subprotocols is None:
-        return
-    # A str is a sequence of str: each of its letters would become a subprotocol.
-    if isinstance(subprotocols, str):
-        raise TypeError("subprotocols must be a list of str, not a str")
-    for subprotocol in subprotocols:
-        if not is_token(subprotocol):
-            raise ValueError(f"subprotocol is not a token: {subprotocol!r}")

@@ -14,6 +14,7 @@ __all__ = [
     "HeadersLike",
     "MultipleValuesError",
     "check_header",
+    "check_tokens",
     "get_single",
     "is_token",
     "parse_tokens",
@@ -47,20 +48,44 @@ class Headers(MutableMapping[str, str]):
     are ISO-8859-1; names and values that would break the syntax of HTTP raise ValueError.
     """
 
-    __slots__ = ("_index", "_pairs")
+    __slots__ = ("_content", "_index")
 
     def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
-        self._pairs: list[tuple[str, str]] = []
+        # Pairs; or lines, which most of the time nobody ever needs to have taken apart.
+        self._content: Union[list[tuple[str, str]], str] = []
         self._index: Optional[dict[str, list[str]]] = None
         self.update(*args, **kwargs)
 
     @classmethod
-    def trusted(cls, pairs: list[tuple[str, str]]) -> Headers:
-        """Return headers made of pairs that are known to be valid; the list is kept."""
+    def trusted(cls, content: Union[list[tuple[str, str]], str]) -> Headers:
+        """Return headers made of pairs, or lines as in ``str(headers)``, known to be valid.
+
+        The list is kept; the lines are without the empty one at the end.
+        """
         headers = cls.__new__(cls)
-        headers._pairs = pairs
+        headers._content = content
         headers._index = None
         return headers
+
+    def compact(self) -> None:
+        """Keep only the lines, to be taken apart again when somebody asks."""
+        self._content = self._lines
+        self._index = None
+
+    @property
+    def _lines(self) -> str:
+        content = self._content
+        if isinstance(content, str):
+            return content
+        return "".join([f"{name}: {value}\r\n" for name, value in content])
+
+    @property
+    def _pairs(self) -> list[tuple[str, str]]:
+        content = self._content
+        if isinstance(content, str):
+            pairs = [line.partition(": ") for line in content.split("\r\n")[:-1]]
+            content = self._content = [(name, value) for name, _, value in pairs]
+        return content
 
     def index(self) -> dict[str, list[str]]:
         """Return the values of each name in lower case; not to be modified."""
@@ -90,7 +115,7 @@ class Headers(MutableMapping[str, str]):
     def __delitem__(self, name: str) -> None:
         key = name.lower()
         del self.index()[key]
-        self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._content = [pair for pair in self._pairs if pair[0].lower() != key]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self.index()
@@ -109,7 +134,7 @@ class Headers(MutableMapping[str, str]):
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __str__(self) -> str:
-        return "".join([f"{name}: {value}\r\n" for name, value in self._pairs]) + "\r\n"
+        return self._lines + "\r\n"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._pairs!r})"
@@ -122,7 +147,7 @@ class Headers(MutableMapping[str, str]):
 
     def clear(self) -> None:
         """Remove all headers."""
-        self._pairs = []
+        self._content = []
         self._index = None
 
     def update(self, *args: HeadersLike, **kwargs: str) -> None:  # type: ignore[override]
@@ -167,6 +192,18 @@ def check_header(name: str, value: str) -> None:
 def is_token(text: str) -> bool:
     """Tell whether text is a token (RFC 9110 §5.6.2)."""
     return _token.fullmatch(text) is not None
+
+
+def check_tokens(name: str, tokens: Optional[Sequence[str]]) -> None:
+    """Raise TypeError for a str where a list of tokens is due, ValueError for one that is none."""
+    if tokens is None:
+        return
+    # A str is a sequence of str: each of its letters would be taken for one.
+    if isinstance(tokens, str):
+        raise TypeError(f"{name} must be a list of str, not a str")
+    for token in tokens:
+        if not is_token(token):
+            raise ValueError(f"{name.removesuffix('s')} is not a token: {token!r}")
 
 
 def parse_tokens(name: str, values: Sequence[str]) -> list[str]:

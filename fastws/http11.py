@@ -9,6 +9,7 @@ from typing import Optional, Union
 
 from .errors import InvalidMessage, SecurityError
 from .headers import TOKEN, Headers, HeadersLike, MultipleValuesError, parse_tokens
+from .limits import DEFAULT_LIMITS, Limits, line_too_long
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -53,6 +54,13 @@ class Request:
             raise ValueError(f"not a request line: {line!r}")
         return line.encode("ascii") + self.headers.serialize()
 
+    @classmethod
+    def trusted(cls, head: bytes) -> Request:
+        """Return the request that was serialized to these bytes."""
+        line, lines = _split_head(head)
+        method, path, protocol = line.split(" ")
+        return cls(path, Headers.trusted(lines), method, protocol)
+
 
 @dataclass
 class Response:
@@ -70,18 +78,17 @@ class Response:
             raise ValueError(f"not a status line: {line!r}")
         return f"{line}{self.headers}".encode("latin-1") + self.body
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of a handshake is read; line ends count, except for ``max_line_length``."""
-
-    max_line_length: int = 8192
-    max_headers: int = 128
-    max_head_length: int = 65536
-    max_body_length: int = 1 << 20
+    @classmethod
+    def trusted(cls, head: bytes) -> Response:
+        """Return the response without a body that was serialized to these bytes."""
+        line, lines = _split_head(head)
+        _, status, reason = line.split(" ", 2)
+        return cls(int(status), reason, Headers.trusted(lines))
 
 
-DEFAULT_LIMITS = Limits()
+def _split_head(head: bytes) -> tuple[str, str]:
+    line, _, lines = head.decode("latin-1").partition("\r\n")
+    return line, lines[: -len("\r\n")]
 
 
 class _HeadReader:
@@ -142,7 +149,7 @@ class _HeadReader:
         length = limits.max_line_length + len("\r\n")
         self._check_control_bytes(line[:length].encode("latin-1"))
         if len(line) > length:
-            raise _line_too_long(limits)
+            raise line_too_long(limits)
         if self.start is None:
             self.start = self._start_line.fullmatch(line)
             if self.start is None:
@@ -163,7 +170,7 @@ class _HeadReader:
         if start < stop:
             self._check_control_bytes(self._buffer[start:stop])
         if stop == line_limit:
-            raise _line_too_long(limits)
+            raise line_too_long(limits)
         if stop == limits.max_head_length:
             raise SecurityError(f"more than {stop} bytes of headers")
 
@@ -352,7 +359,7 @@ class _ChunkedBody:
         end = buffer.find(b"\n", self._scanned, limit) + 1
         if not end:
             if len(buffer) >= limit:
-                raise _line_too_long(self._limits)
+                raise line_too_long(self._limits)
             self._scanned = len(buffer)
             return None
         match = _chunk_size.fullmatch(bytes(buffer[:end]))
@@ -361,10 +368,6 @@ class _ChunkedBody:
         del buffer[:end]
         self._scanned = 0
         return int(match[1], 16)
-
-
-def _line_too_long(limits: Limits) -> SecurityError:
-    return SecurityError(f"line of more than {limits.max_line_length} bytes")
 
 
 def _fault(line: str) -> str:

@@ -18,6 +18,15 @@ class Keepalive:
     Both in seconds; None turns either off. Times are on any one clock that never goes back.
     """
 
+    __slots__ = (
+        "_answer_by",
+        "_blocked_seconds",
+        "_ping_at",
+        "_received_at_ping",
+        "interval",
+        "timeout",
+    )
+
     def __init__(self, interval: Optional[float], timeout: Optional[float]) -> None:
         self.interval = interval
         self.timeout = timeout

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Optional, Union
 from .errors import InvalidHandshake, InvalidState
 from .frames import Role, State
 from .handshake import ClientHandshake, ServerHandshake
+from .http11 import Request, Response
 
 if TYPE_CHECKING:
     from .deflate import PerMessageDeflate
     from .frames import Close, Fragment, Ping, Pong
-    from .http11 import Request, Response
 
     # What the peer's bytes mean. An exception is always the last.
     Event = Union[str, bytes, Fragment, Ping, Pong, Close, Request, Response, Exception]
@@ -25,6 +25,12 @@ _MAX_EARLY_BYTES = 64 * 1024
 class Opening:
     """What ``Protocol`` is while CONNECTING; it never opens a connection on its own."""
 
+    __slots__ = (
+        "_deadline", "_early", "_handshake", "_handshake_out", "_now", "_request", "_response",
+        "close_cause", "close_timeout", "eof_to_send", "handshake_exc", "refused", "role", "state",
+        "subprotocol",
+    )  # fmt: skip
+
     def __init__(
         self,
         role: Role,
@@ -34,9 +40,10 @@ class Opening:
     ) -> None:
         self.role = role
         self.state = State.CONNECTING
-        self.handshake = handshake
-        self.request: Optional[Request] = None
-        self.response: Optional[Response] = None
+        self._handshake = handshake
+        # As bytes once the connection is open, for most applications never ask for them.
+        self._request: Union[Request, bytes, None] = None
+        self._response: Union[Response, bytes, None] = None
         self.subprotocol: Optional[str] = None
         self.handshake_exc: Optional[Exception] = None
         self.refused = False  # the handshake ended with something else than 101
@@ -44,22 +51,56 @@ class Opening:
         self.close_timeout = close_timeout
         self.eof_to_send = False
         self._handshake_out: list[bytes] = []
-        self._early = bytearray()
+        self._early = b""
         self._now = now
         self._deadline: Optional[float] = None  # of opening or closing
 
+    @property
+    def handshake(self) -> Union[ServerHandshake, ClientHandshake, None]:
+        """What parses, judges and answers the opening handshake."""
+        handshake = self._handshake
+        if isinstance(handshake, ServerHandshake) and handshake.request is None:
+            handshake.request = self.request
+        return handshake
+
+    @property
+    def request(self) -> Optional[Request]:
+        """The opening handshake's request."""
+        if isinstance(self._request, bytes):
+            self._request = Request.trusted(self._request)
+        return self._request
+
+    @property
+    def response(self) -> Optional[Response]:
+        """The opening handshake's response."""
+        if isinstance(self._response, bytes):
+            self._response = Response.trusted(self._response)
+        return self._response
+
+    def compact(self) -> None:
+        """Keep the opening handshake as bytes, which are parsed again when somebody asks for it.
+
+        For a driver that has shown neither request nor response to anybody: others will be given.
+        """
+        assert isinstance(self._request, Request)
+        assert isinstance(self._response, Response)
+        assert isinstance(self._handshake, ServerHandshake)
+        self._request = self._request.serialize()
+        self._response = self._response.serialize()
+        self._handshake.request = None
+
     def send_request(self) -> Request:
         """Queue the client's opening handshake; return it."""
-        assert isinstance(self.handshake, ClientHandshake)
-        self.request = self.handshake.request
-        self._handshake_out.append(self.request.serialize())
-        return self.request
+        assert isinstance(self._handshake, ClientHandshake)
+        self._request = request = self._handshake.request
+        self._handshake_out.append(request.serialize())
+        return request
 
     def accept(self) -> Response:
         """Return the server's answer to the request it got: 101, or the error that fits."""
-        assert isinstance(self.handshake, ServerHandshake)
+        assert isinstance(self._handshake, ServerHandshake)
         assert self.request is not None
-        return self.handshake.accept(self.request)
+        return self._handshake.accept(self.request)
 
     def send_response(self, response: Response, now: Optional[float] = None) -> list[Event]:
         """Queue the server's answer; return the events of bytes that came after the request.
@@ -69,17 +110,16 @@ class Opening:
         self._tell(now)
         if self.state is not State.CONNECTING:
             raise InvalidState(f"the connection is {self.state.name}, it cannot be answered")
-        assert isinstance(self.handshake, ServerHandshake)
-        self.response = response
+        assert isinstance(self._handshake, ServerHandshake)
+        self._response = response
         self._handshake_out.append(response.serialize())
         if response.status_code != 101:
-            self.handshake_exc = self.handshake.error
+            self.handshake_exc = self._handshake.error
             self._end_handshake(f"the handshake was answered with HTTP {response.status_code}")
             return []
-        self.subprotocol = self.handshake.subprotocol
-        self._open(self.handshake.extension)
-        early = bytes(self._early)
-        self._early.clear()
+        self.subprotocol = self._handshake.subprotocol
+        self._open(self._handshake.extension)
+        early, self._early = self._early, b""
         return self._receive_frames(early) if early else []
 
     def _open(self, extension: Optional[PerMessageDeflate]) -> None:
@@ -89,17 +129,17 @@ class Opening:
         raise NotImplementedError
 
     def _receive_handshake(self, data: Union[bytes, bytearray, memoryview]) -> list[Event]:
-        if self.request is not None and self.role is Role.SERVER:
+        if self._request is not None and self.role is Role.SERVER:
             return self._receive_early(data)
-        assert self.handshake is not None
+        assert self._handshake is not None
         try:
-            head = self.handshake.receive_data(data)
+            head = self._handshake.receive_data(data)
         except InvalidHandshake as error:
             return self._fail_handshake(error)
         return [] if head is None else self._handshake_received(head)
 
     def _receive_early(self, data: Union[bytes, bytearray, memoryview]) -> list[Event]:
-        self._early += data
+        self._early += bytes(data)
         if len(self._early) <= _MAX_EARLY_BYTES:
             return []
         return self._fail_handshake(
@@ -107,9 +147,9 @@ class Opening:
         )
 
     def _receive_handshake_eof(self) -> list[Event]:
-        if isinstance(self.handshake, ClientHandshake):
+        if isinstance(self._handshake, ClientHandshake):
             try:
-                response = self.handshake.receive_eof()
+                response = self._handshake.receive_eof()
             except InvalidHandshake as error:
                 return self._fail_handshake(error)
             if response is not None:
@@ -119,29 +159,30 @@ class Opening:
         return [self.handshake_exc]
 
     def _handshake_received(self, head: Union[Request, Response]) -> list[Event]:
-        if isinstance(self.handshake, ServerHandshake):
-            self.request = head  # type: ignore[assignment]
-            return [head, *self._receive_early(self.handshake.trailing)]
-        assert self.handshake is not None
-        self.response = head  # type: ignore[assignment]
+        if isinstance(self._handshake, ServerHandshake):
+            self._request = head  # type: ignore[assignment]
+            return [head, *self._receive_early(self._handshake.trailing)]
+        assert self._handshake is not None
+        self._response = head  # type: ignore[assignment]
         try:
-            self.handshake.verify(self.response)  # type: ignore[arg-type]
+            self._handshake.verify(head)  # type: ignore[arg-type]
         except InvalidHandshake as error:
             return [head, *self._fail_handshake(error)]
-        self.subprotocol = self.handshake.subprotocol
-        self._open(self.handshake.extension)
-        trailing = self.handshake.trailing
+        self.subprotocol = self._handshake.subprotocol
+        self._open(self._handshake.extension)
+        trailing = self._handshake.trailing
         return [head, *(self._receive_frames(trailing) if trailing else [])]
 
     def _fail_handshake(self, error: Exception) -> list[Event]:
         """End the opening handshake; a server says why."""
         self.handshake_exc = error
-        if isinstance(self.handshake, ServerHandshake):
+        if isinstance(self._handshake, ServerHandshake):
             if isinstance(error, TimeoutError):
-                self.response = self.handshake.reject(408, "The request took too long.\n")
+                response = self._handshake.reject(408, "The request took too long.\n")
             else:
-                self.response = self.handshake.error_response(error)
-            self._handshake_out.append(self.response.serialize())
+                response = self._handshake.error_response(error)
+            self._response = response
+            self._handshake_out.append(response.serialize())
         self._end_handshake(str(error))
         return [error]
 

@@ -114,15 +114,9 @@ class ServerOptions(_Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._handshake(None)
-
-    def _handshake(
-        self, select_subprotocol: Optional[Callable[[list[str]], Optional[str]]]
-    ) -> ServerHandshake:
-        return ServerHandshake(
+        self._handshake = ServerHandshake(
             origins=self.origins,
             subprotocols=self.subprotocols,
-            select_subprotocol=select_subprotocol,
             deflate=self._deflate,
             server_header=self.server_header,
         )
@@ -131,7 +125,7 @@ class ServerOptions(_Options):
         self, now: float, select_subprotocol: Optional[Callable[[list[str]], Optional[str]]] = None
     ) -> Protocol:
         """Return the protocol of a new connection."""
-        return self._protocol(Role.SERVER, self._handshake(select_subprotocol), now)
+        return self._protocol(Role.SERVER, self._handshake.again(select_subprotocol), now)
 
 
 @dataclass(kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._kernels import MessageReader, serialize_close
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from .opening import Event as Event
 
     Message = Union[str, bytes]
+    _Ping = tuple[float, Optional[Callable[[float], object]]]  # when it was sent, whom to tell
 
 __all__ = ["Protocol"]
 
@@ -56,6 +56,11 @@ class Protocol(Opening):
     ``Request`` event and calls ``accept`` and ``send_response``. Without one it is OPEN at once,
     for streams that another protocol opened (RFC 8441); ``extension`` is what was negotiated there.
     """
+
+    __slots__ = (
+        "_failed", "_keepalive", "_out", "_pings", "_pongs", "_urgent", "aborted", "close_rcvd",
+        "close_rcvd_then_sent", "close_sent", "latency", "reader", "writer",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,10 +89,11 @@ class Protocol(Opening):
         self.latency = 0.0  # of the last ping that was answered, in seconds
         self._failed = False  # RFC 6455 §7.1.7: what the peer sends from then on means nothing
         self._keepalive = Keepalive(ping_interval, ping_timeout)
-        self._pings: dict[bytes, tuple[float, Optional[Callable[[float], object]]]] = {}
-        # Control frames may go between any two frames: they need not wait for the messages.
-        self._urgent: list[bytes] = []
-        self._pongs: deque[bytes] = deque(maxlen=_MAX_WAITING_PONGS)
+        self._pings: Optional[dict[bytes, _Ping]] = None  # while any waits for its pong
+        # Control frames may go between any two frames: they need not wait for the messages. The
+        # first of them is behind the opening handshake, so that is queued in the same list.
+        self._urgent = self._handshake_out
+        self._pongs: list[bytes] = []
         self._out: list[bytes] = []
         if handshake is None:
             self._open(extension)
@@ -155,14 +161,18 @@ class Protocol(Opening):
 
     def _handle_ping(self, ping: Ping) -> None:
         if self.state is State.OPEN:
+            del self._pongs[: 1 - _MAX_WAITING_PONGS]
             self._pongs.append(self.writer.frame(Opcode.PONG, ping.payload))
 
     def _handle_pong(self, pong: Pong) -> None:
-        if pong.payload not in self._pings:
+        pings = self._pings
+        if pings is None or pong.payload not in pings:
             return
         # An answer to one ping answers those before it too (RFC 6455 §5.5.3).
-        for payload in list(self._pings):
-            sent_at, on_pong = self._pings.pop(payload)
+        for payload in list(pings):
+            sent_at, on_pong = pings.pop(payload)
+            if not pings:
+                self._pings = None
             latency = max(self._now - sent_at, 0.0)
             if payload == pong.payload:
                 self.latency = latency
@@ -235,23 +245,24 @@ class Protocol(Opening):
         """
         self._tell(now)
         self._check_can_send()
+        pings = {} if self._pings is None else self._pings
         if payload is None:
             payload = os.urandom(4)
-            while payload in self._pings:
+            while payload in pings:
                 payload = os.urandom(4)
         _, payload = message_payload(payload, None)
-        if payload in self._pings:
+        if payload in pings:
             raise ConcurrencyError("a ping with the same payload is waiting for its pong")
         frame = self.writer.frame(Opcode.PING, payload)
-        self._pings[payload] = self._now, on_pong
+        pings[payload] = self._now, on_pong
+        self._pings = pings
         self._urgent.append(frame)
         return payload
 
     def forget_pings(self) -> list[Callable[[float], object]]:
         """Return the ``on_pong`` callbacks of pings that nobody will answer any more."""
-        pings = list(self._pings.values())
-        self._pings.clear()
-        return [on_pong for _, on_pong in pings if on_pong is not None]
+        pings, self._pings = self._pings, None
+        return [on_pong for _, on_pong in (pings or {}).values() if on_pong is not None]
 
     def send_pong(self, payload: Union[str, Buffer] = b"") -> None:
         """Queue a pong that nobody asked for (RFC 6455 §5.5.3), at most 125 bytes."""
@@ -284,10 +295,12 @@ class Protocol(Opening):
 
     def data_to_send(self) -> list[bytes]:
         """Return the bytes to write, as whole frames in order; each is returned once."""
-        out = [*self._handshake_out, *self._urgent, *self._pongs, *self._out]
-        for queue in (self._handshake_out, self._urgent, self._pongs, self._out):
+        queues = (self._urgent, self._pongs, self._out)
+        frames = [frame for queue in queues for frame in queue]
+        # Emptied, not replaced: drivers hold these lists.
+        for queue in queues:
             queue.clear()
-        return out
+        return frames
 
     def _send_close(self, close: Close) -> None:
         frame = self.writer.frame(Opcode.CLOSE, serialize_close(close.code, close.reason))
@@ -309,7 +322,7 @@ class Protocol(Opening):
             return self._handle_deadline() if now >= self._deadline else []
         due = self._keepalive.handle_timeout(now, self.reader.bytes_received, reading_paused)
         if due == "ping":
-            if len(self._pings) >= _MAX_WAITING_PINGS:
+            if self._pings is not None and len(self._pings) >= _MAX_WAITING_PINGS:
                 self._pings = {key: ping for key, ping in self._pings.items() if ping[1]}
             self.send_ping()
         elif due is not None:
@@ -330,9 +343,7 @@ class Protocol(Opening):
     def queued_bytes(self) -> int:
         """How many bytes ``data_to_send`` would return."""
         return sum(
-            len(frame)
-            for queue in (self._handshake_out, self._urgent, self._pongs, self._out)
-            for frame in queue
+            len(frame) for queue in (self._urgent, self._pongs, self._out) for frame in queue
         )
 
     @property

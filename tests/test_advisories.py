@@ -217,6 +217,14 @@ def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_answered_within_boun
     assert set(answers) == {Frame(Opcode.PONG, bytes(125))}
 
 
+def test_of_too_many_pings_the_latest_are_answered_in_order(role):
+    protocol = Protocol(role)
+    for number in range(200):
+        protocol.receive_data(from_peer(protocol, Opcode.PING, b"%d" % number))
+    answers = [Frame(Opcode.PONG, b"%d" % number) for number in range(136, 200)]
+    assert sent(protocol) == answers
+
+
 def test_a_flood_of_pongs_costs_nothing(role):
     protocol = Protocol(role)
     protocol.send_ping(b"ours", now=0.0)

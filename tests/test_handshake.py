@@ -63,6 +63,8 @@ def test_a_request_comes_once_and_only_when_it_is_complete():
     assert server.accept(results[-1]).status_code == 101
     assert server.receive_data(b"\x81") is None
     assert server.trailing == b"\x81"
+    assert server.receive_data(b"\x02") is None
+    assert server.trailing == b"\x81\x02"
 
 
 @pytest.mark.parametrize(

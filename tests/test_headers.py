@@ -54,6 +54,41 @@ def test_headers_take_what_a_dict_takes_and_more():
     assert headers.setdefault("e", "6") == headers["e"] == "6"
 
 
+LINES = [
+    [],
+    [("Host", "example.com")],
+    [("Empty", ""), ("Colons", "a: b: c"), ("Edges", " \t x \t")],
+    [("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("X-Latin", "caf\xe9 \x85 \xa0 \xff")],
+]
+
+
+@pytest.mark.parametrize("pairs", LINES)
+def test_headers_kept_as_lines_are_the_headers_they_were(pairs):
+    headers = Headers(pairs)
+    compact = headers.copy()
+    compact.compact()
+    again = Headers.trusted("".join(f"{name}: {value}\r\n" for name, value in pairs))
+    for other in (compact, again):
+        assert str(other) == str(headers)
+        assert other.serialize() == headers.serialize()
+        assert list(other.raw_items()) == list(headers.raw_items()) == pairs
+        assert other == headers
+        assert repr(other) == repr(headers)
+
+
+def test_headers_kept_as_lines_can_be_changed():
+    headers = Headers([("Foo", "1"), ("Bar", "2")])
+    headers.compact()
+    headers["foo"] = "3"
+    assert list(headers.raw_items()) == [("Foo", "1"), ("Bar", "2"), ("foo", "3")]
+    headers.compact()
+    del headers["FOO"]
+    assert str(headers) == "Bar: 2\r\n\r\n"
+    headers.compact()
+    headers.clear()
+    assert not headers
+
+
 @pytest.mark.parametrize("copied", [Headers.copy, copy.copy, copy.deepcopy])
 def test_a_copy_of_headers_is_independent(copied):
     headers = Headers(Foo="1")

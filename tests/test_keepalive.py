@@ -242,6 +242,7 @@ def test_a_peer_that_talks_for_days_and_never_answers_a_ping_fills_no_memory(rol
         protocol.data_to_send()
         assert protocol.receive_data(message, number * 20.0 + 1) == ["I am here"]
     assert protocol.state is State.OPEN
+    assert protocol._pings is not None
     assert len(protocol._pings) <= 65
     # Whoever waits for an answer still gets it.
     protocol.receive_data(from_peer(protocol, Opcode.PONG, b"app"), 100_000.0)

@@ -48,6 +48,47 @@ def test_without_a_handshake_a_connection_is_open_at_once(role):
         protocol.send_response(Response(101, "Switching Protocols", Headers()))
 
 
+REQUESTS = [
+    request_bytes(),
+    request_bytes(**{"Sec-WebSocket-Protocol": "chat", "X": "", "Cookie": "a=1; b: caf\xe9"}),
+    request_bytes().replace(b"/chat", b"/a?b=c:d").replace(b"Host: ", b"hOST:\t  "),
+    request_bytes(**{"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}),
+]
+
+
+@pytest.mark.parametrize("data", REQUESTS)
+def test_a_compact_handshake_is_what_it_was(data):
+    protocols = []
+    for compact in (False, True):
+        options = {"subprotocols": ["chat"]} if b"Protocol" in data else {}
+        handshake = ServerHandshake(deflate=Deflate(), **options)
+        server = Protocol(Role.SERVER, handshake=handshake)
+        server.receive_data(data)
+        server.send_response(server.accept())
+        if compact:
+            server.compact()
+        protocols.append(server)
+    before, after = protocols
+    assert after.request == before.request
+    assert after.request.serialize() == before.request.serialize()
+    assert after.response == before.response
+    assert after.response.headers["Sec-WebSocket-Accept"] == accept_key(REQUEST_KEY)
+    assert after.request is after.request is after.handshake.request
+    assert after.response is after.response
+    assert after.subprotocol == before.subprotocol
+    assert after.data_to_send() == before.data_to_send()
+
+
+def test_a_compact_handshake_is_known_to_the_object_that_made_it():
+    server = Protocol(Role.SERVER, handshake=ServerHandshake())
+    server.receive_data(REQUESTS[0] + b"\x89")
+    server.send_response(server.accept())
+    server.compact()
+    assert server.handshake.request.path == "/chat"
+    assert server.handshake.request is server.request
+    assert server.handshake.trailing == b"\x89"
+
+
 def test_a_handshake_opens_both_sides():
     client, server = connecting_pair(
         {"subprotocols": ["chat"], "deflate": Deflate()},

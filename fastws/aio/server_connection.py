@@ -76,6 +76,7 @@ class ServerConnection(Answers, Connection):
         if server._process_request is None and server._process_response is None:
             response = self._answer(self.protocol.accept())
             if response.status_code == 101:
+                self.protocol.compact()
                 server._start(self, self._run_handler())
         else:
             # The peer may send frames on the heels of its request: let them wait in its socket.
@@ -102,16 +103,17 @@ class ServerConnection(Answers, Connection):
             response = self._error_response(error)
         if self.protocol.state is not State.CONNECTING:
             return  # it took too long, and the client has its answer, or has gone
-        response = self._answer(response)
+        response = self._answer(self._sendable(response))
         self._flush()
         self._set_timer()
         self._resume_reading()
         if response.status_code == 101:
+            request.headers.compact()
+            response.headers.compact()
             await self._run_handler()
 
     def _answer(self, response: Response) -> Response:
-        """Queue the answer, or another that says that this one cannot be sent; return it."""
-        response = self._sendable(response)
+        """Queue the answer; return it."""
         events = self.protocol.send_response(response, self.loop.time())
         if response.status_code == 101:
             self._open_channel()
