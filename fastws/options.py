@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Optional, Union, cast
 
 from ._kernels import MessageReader
 from .deflate import Deflate
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .uri import URI
 
     Compression = Union[Literal["deflate"], Deflate, None]
-    Limit = Union[int, None, tuple[Optional[int], Optional[int]]]
+    Limit = Union[int, None, tuple[Optional[float], Optional[float]]]
 
 __all__ = ["ClientOptions", "ServerOptions", "check_port", "water_marks"]
 
@@ -38,7 +38,9 @@ def water_marks(limit: Limit, name: str) -> tuple[float, float]:
         low = high // 4
     if not 0 <= low <= high:
         raise ValueError(f"{name} must be a positive number or (high, low), not {limit!r}")
-    return high, low
+    marks = high, low
+    # A pair that is one already stays the same: a server's connections share theirs.
+    return cast("tuple[float, float]", limit) if limit == marks else marks
 
 
 def check_port(port: Optional[int]) -> None:

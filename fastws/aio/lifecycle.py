@@ -13,10 +13,12 @@ from ..attributes import Attributes
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
 from .hot import Messages, Waiter
+from .timers import Timers
 
 if TYPE_CHECKING:
     from ..options import Limit
     from ..protocol import Event, Protocol
+    from .timers import Timed
 
 __all__ = ["Lifecycle", "TransportProtocol"]
 
@@ -67,6 +69,7 @@ class Lifecycle(Messages, Attributes):
         "_pong_waiters",
         "_timer",
         "_timer_at",
+        "_timers",
         "_write_deadline",
         "_write_left",
         "_write_limit",
@@ -91,8 +94,9 @@ class Lifecycle(Messages, Attributes):
         self.logger = logger or logging.getLogger("fastws")
         self._id = None
         self.skipped_messages = 0  # broadcasts that were not queued here, for want of room
-        self._timer: Optional[asyncio.TimerHandle] = None
-        self._timer_at: Optional[float] = None
+        self._timers = Timers.of(loop)
+        self._timer: Optional[list[Timed]] = None
+        self._timer_at = 0.0
 
         self._write_limit = water_marks(write_limit, "write_limit")
         self._write_timeout = write_timeout
@@ -129,7 +133,6 @@ class Lifecycle(Messages, Attributes):
 
     def _receive_handshake(self, nbytes: int) -> None:
         self._handle_handshake(self.protocol.receive_data(self._buffer[:nbytes], self.loop.time()))
-        self._flush()
 
     def _handle_handshake(self, events: list[Event]) -> None:
         raise NotImplementedError
@@ -283,11 +286,9 @@ class Lifecycle(Messages, Attributes):
         if self._foreign and self._transport is not None:
             # A TLS transport of Python 3.10 that nobody closed calls that a leak.
             self._transport.close()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._write_paused = False
         self._lost = True
+        self._set_timer()
+        self._write_paused = False
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
         self._wake_senders()
@@ -304,17 +305,18 @@ class Lifecycle(Messages, Attributes):
             deadline is None or self._write_deadline < deadline
         ):
             deadline = self._write_deadline
-        if deadline == self._timer_at:
-            return
         if self._timer is not None:
-            self._timer.cancel()
+            # Deadlines move back more often than they come: then the timer finds nothing to do yet.
+            if deadline is not None and self._timer_at <= deadline and not self._lost:
+                return
+            self._timers.remove(self, self._timer)
             self._timer = None
-        self._timer_at = deadline
         if deadline is not None and not self._lost:
-            self._timer = self.loop.call_at(deadline, self._on_timer)
+            self._timer = self._timers.add(self, deadline, self.loop.time())
+            self._timer_at = deadline
 
     def _on_timer(self) -> None:
-        self._timer = self._timer_at = None
+        self._timer = None
         try:
             now = self.loop.time()
             if self._write_deadline is not None and now >= self._write_deadline:

@@ -67,12 +67,12 @@ class Server:
         self._process_request = process_request
         self._process_response = process_response
         self._max_queue = max_queue
-        self._write_limit = write_limit
+        self._write_limit = water_marks(write_limit, "write_limit")
         self._write_timeout = write_timeout
         self._create_connection = create_connection or ServerConnection
         self.logger = logger or logging.getLogger("fastws.server")
-        self._connections: set[ServerConnection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Each with the task of its handler, which the event loop itself holds only weakly.
+        self._connections: dict[ServerConnection, Optional[asyncio.Task[None]]] = {}
         self._empty: Optional[asyncio.Future[None]] = None
         self._close_called = asyncio.Event()
         self._closing: Optional[asyncio.Task[None]] = None
@@ -82,13 +82,18 @@ class Server:
         return TransportProtocol(self._create_connection(self))
 
     def _start(self, connection: ServerConnection, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = run_stepped(connection.loop, coroutine)
-        # The event loop itself holds tasks only weakly.
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connections[connection] = run_stepped(connection.loop, coroutine)
+
+    def _lose(self, connection: ServerConnection) -> None:
+        """Forget a connection that is gone when its handler is done, too."""
+        task = self._connections.get(connection)
+        if task is None or task.done():
+            self._forget(connection)
+        else:
+            task.add_done_callback(lambda task: self._forget(connection))
 
     def _forget(self, connection: ServerConnection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if self._empty is not None and not self._connections and not self._empty.done():
             self._empty.set_result(None)
 
@@ -145,6 +150,8 @@ class Server:
         # Connections accepted just now get their connection_made() first.
         await asyncio.sleep(0)
         for connection in list(self._connections):
+            if connection._lost:
+                continue
             if connection.state is State.CONNECTING:
                 connection._refuse()
             elif close_connections:
@@ -152,9 +159,6 @@ class Server:
         if self._connections:
             self._empty = self.get_loop().create_future()
             await self._empty
-        tasks = self._tasks - {asyncio.current_task()}
-        if tasks:
-            await asyncio.wait(tasks)
 
     async def wait_closed(self) -> None:
         """Wait until ``close`` was called and is done: no connection and no handler is left."""

@@ -57,7 +57,7 @@ class ServerConnection(Answers, Connection):
 
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         super()._connection_made(transport)
-        self.server._connections.add(self)
+        self.server._connections[self] = None
         if self.server._closing is not None:
             # It was still in its TLS handshake when the server stopped accepting.
             self._refuse()
@@ -155,7 +155,7 @@ class ServerConnection(Answers, Connection):
 
     def _connection_lost(self, exc: Optional[Exception]) -> None:
         super()._connection_lost(exc)
-        self.server._forget(self)
+        self.server._lose(self)
 
 
 def basic_auth(

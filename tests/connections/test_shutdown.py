@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
+import weakref
 
 import pytest
 from wire import TEXT
@@ -56,6 +58,33 @@ async def test_shutting_down_waits_for_handlers(network):
         await asyncio.gather(*receiving)
         for ws in clients:
             await ws.close()
+
+
+@pytest.mark.parametrize("outlive", [False, True])
+async def test_a_server_forgets_connections_that_are_gone(outlive):
+    seen = []
+    handled = []
+
+    async def handler(ws):
+        seen.append(weakref.ref(ws))
+        if not outlive:
+            return
+        await receive(ws)
+        await asyncio.sleep(0.01)
+        handled.append(True)
+
+    async with serve(handler, "127.0.0.1", 0) as server:
+        for _ in range(3):
+            async with connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"):
+                await until(lambda: len(seen) > len(handled) or not outlive)
+        await until(lambda: len(handled) == 3 or not outlive)
+
+        def forgotten():
+            gc.collect()
+            return len(seen) == 3 and not any(ws() for ws in seen)
+
+        await until(forgotten)
+        assert server.connections == set()
 
 
 async def test_shutting_down_can_let_connections_go_on(network):
