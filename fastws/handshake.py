@@ -205,6 +205,7 @@ class ServerHandshake:
         if request.method != "GET":
             raise InvalidMethod(request.method)
         headers = request.headers
+        index = headers.index()
         # RFC 9110 §7.8: a server must ignore Upgrade in HTTP/1.0, which has no Host either.
         if request.protocol == "HTTP/1.0":
             raise InvalidUpgrade("Upgrade", "HTTP/1.0 cannot upgrade")
@@ -212,7 +213,7 @@ class ServerHandshake:
         if _host.fullmatch(host) is None:
             raise InvalidHeaderValue("Host", host)
         # Bytes of a body would be taken for frames, or for a request by a proxy.
-        if "Transfer-Encoding" in headers or set(headers.get_all("Content-Length")) - {"0"}:
+        if "transfer-encoding" in index or set(index.get("content-length", ())) - {"0"}:
             raise InvalidMessage("a request to open a WebSocket connection has no body")
         _check_option(headers, "Connection", "upgrade")
         _check_option(headers, "Upgrade", "websocket")
@@ -222,7 +223,7 @@ class ServerHandshake:
         key = get_single(headers, "Sec-WebSocket-Key")
         if _key.fullmatch(key) is None:
             raise InvalidHeaderValue("Sec-WebSocket-Key", key)
-        self._check_origin(get_single(headers, "Origin") if "Origin" in headers else None)
+        self._check_origin(get_single(headers, "Origin") if "origin" in index else None)
         return key
 
     def _check_origin(self, origin: Optional[str]) -> None:
@@ -248,7 +249,7 @@ class ServerHandshake:
 
     def _negotiate_subprotocol(self, headers: Headers) -> Optional[str]:
         values = headers.get_all("Sec-WebSocket-Protocol")
-        offered = parse_tokens("Sec-WebSocket-Protocol", values)
+        offered = parse_tokens("Sec-WebSocket-Protocol", values) if values else []
         if self._select_subprotocol is None:
             return self._select_first(offered)
         subprotocol = self._select_subprotocol(offered)
@@ -388,9 +389,9 @@ class ClientHandshake:
 def _check_option(headers: Headers, name: str, option: str) -> int:
     """Raise InvalidUpgrade unless the list in a header has an option; return its length."""
     values = headers.index().get(name.lower(), [])
-    options = [value.lower() for value in values]
-    if options != [option]:
-        options = [token.lower() for token in parse_tokens(name, values)]
+    if len(values) == 1 and values[0].lower() == option:
+        return 1
+    options = [token.lower() for token in parse_tokens(name, values)]
     if option not in options:
         raise InvalidUpgrade(name, ", ".join(values) or None)
     return len(options)

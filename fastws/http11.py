@@ -52,11 +52,15 @@ class Request:
         line = f"{self.method} {self.path} {self.protocol}\r\n"
         if _request_line.fullmatch(line) is None:
             raise ValueError(f"not a request line: {line!r}")
-        return line.encode("ascii") + self.headers.serialize()
+        return self.compact()
+
+    def compact(self) -> bytes:
+        """Return what ``trusted`` makes the request of again, if it was parsed."""
+        return f"{self.method} {self.path} {self.protocol}\r\n{self.headers}".encode("latin-1")
 
     @classmethod
     def trusted(cls, head: bytes) -> Request:
-        """Return the request that was serialized to these bytes."""
+        """Return the request that ``compact`` returned these bytes for."""
         line, lines = _split_head(head)
         method, path, protocol = line.split(" ")
         return cls(path, Headers.trusted(lines), method, protocol)

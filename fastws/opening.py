@@ -77,18 +77,6 @@ class Opening:
             self._response = Response.trusted(self._response)
         return self._response
 
-    def compact(self) -> None:
-        """Keep the opening handshake as bytes, which are parsed again when somebody asks for it.
-
-        For a driver that has shown neither request nor response to anybody: others will be given.
-        """
-        assert isinstance(self._request, Request)
-        assert isinstance(self._response, Response)
-        assert isinstance(self._handshake, ServerHandshake)
-        self._request = self._request.serialize()
-        self._response = self._response.serialize()
-        self._handshake.request = None
-
     def send_request(self) -> Request:
         """Queue the client's opening handshake; return it."""
         assert isinstance(self._handshake, ClientHandshake)
@@ -102,23 +90,33 @@ class Opening:
         assert self.request is not None
         return self._handshake.accept(self.request)
 
-    def send_response(self, response: Response, now: Optional[float] = None) -> list[Event]:
+    def send_response(
+        self, response: Response, now: Optional[float] = None, *, compact: bool = False
+    ) -> list[Event]:
         """Queue the server's answer; return the events of bytes that came after the request.
 
-        With status 101 the connection is OPEN; with any other it ends after the answer.
+        With status 101 the connection is OPEN; with any other it ends after the answer. ``compact``
+        is for a driver that has shown neither request nor response to anybody: they are kept as
+        bytes once the connection is open, and whoever asks for them gets others that are equal.
         """
         self._tell(now)
         if self.state is not State.CONNECTING:
             raise InvalidState(f"the connection is {self.state.name}, it cannot be answered")
         assert isinstance(self._handshake, ServerHandshake)
+        data = response.serialize()
         self._response = response
-        self._handshake_out.append(response.serialize())
+        self._handshake_out.append(data)
         if response.status_code != 101:
             self.handshake_exc = self._handshake.error
             self._end_handshake(f"the handshake was answered with HTTP {response.status_code}")
             return []
         self.subprotocol = self._handshake.subprotocol
         self._open(self._handshake.extension)
+        if compact:
+            assert isinstance(self._request, Request)
+            self._request = self._request.compact()
+            self._response = data
+            self._handshake.request = None
         early, self._early = self._early, b""
         return self._receive_frames(early) if early else []
 

@@ -64,9 +64,7 @@ def test_a_compact_handshake_is_what_it_was(data):
         handshake = ServerHandshake(deflate=Deflate(), **options)
         server = Protocol(Role.SERVER, handshake=handshake)
         server.receive_data(data)
-        server.send_response(server.accept())
-        if compact:
-            server.compact()
+        server.send_response(server.accept(), compact=compact)
         protocols.append(server)
     before, after = protocols
     assert after.request == before.request
@@ -82,8 +80,7 @@ def test_a_compact_handshake_is_what_it_was(data):
 def test_a_compact_handshake_is_known_to_the_object_that_made_it():
     server = Protocol(Role.SERVER, handshake=ServerHandshake())
     server.receive_data(REQUESTS[0] + b"\x89")
-    server.send_response(server.accept())
-    server.compact()
+    server.send_response(server.accept(), compact=True)
     assert server.handshake.request.path == "/chat"
     assert server.handshake.request is server.request
     assert server.handshake.trailing == b"\x89"

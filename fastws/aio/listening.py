@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -27,10 +28,16 @@ _ACCEPTS_PER_TURN = 64
 class _Listener(Watched):
     def __init__(self, server: SocketServer, sock: socket.socket) -> None:
         self._server = server
-        self._sock = sock
+        self.accept = sock.accept
+        self._others = select.poll()
+        self._others.register(sock, select.POLLIN)
 
     def on_ready(self, events: int) -> None:
-        self._server.accept(self._sock)
+        self._server.accept(self)
+
+    def has_more(self) -> bool:
+        """Whether others wait. To accept when nobody does costs a good part of a handshake."""
+        return bool(self._others.poll(0))
 
 
 class SocketServer:
@@ -104,7 +111,7 @@ class SocketServer:
                 self._poller.unregister(sock.fileno())
             self._poller = None
 
-    def accept(self, listener: socket.socket) -> None:
+    def accept(self, listener: _Listener) -> None:
         """Accept who waits at one of the sockets."""
         for _ in range(_ACCEPTS_PER_TURN):
             try:
@@ -124,7 +131,7 @@ class SocketServer:
             except Exception as error:
                 self._logger.error("cannot serve a connection", exc_info=error)
                 sock.close()
-            if self._poller is None:
+            if self._poller is None or not listener.has_more():
                 return
 
     def _begin(self, sock: socket.socket, peername: Any) -> None:

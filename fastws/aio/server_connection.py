@@ -74,9 +74,8 @@ class ServerConnection(Answers, Connection):
     def _handle_request(self, request: Request) -> None:
         server = self.server
         if server._process_request is None and server._process_response is None:
-            response = self._answer(self.protocol.accept())
+            response = self._answer(self.protocol.accept(), compact=True)
             if response.status_code == 101:
-                self.protocol.compact()
                 server._start(self, self._run_handler())
         else:
             # The peer may send frames on the heels of its request: let them wait in its socket.
@@ -112,9 +111,9 @@ class ServerConnection(Answers, Connection):
             response.headers.compact()
             await self._run_handler()
 
-    def _answer(self, response: Response) -> Response:
+    def _answer(self, response: Response, compact: bool = False) -> Response:
         """Queue the answer; return it."""
-        events = self.protocol.send_response(response, self.loop.time())
+        events = self.protocol.send_response(response, self.loop.time(), compact=compact)
         if response.status_code == 101:
             self._open_channel()
         self._log_answer(response)
