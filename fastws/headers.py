@@ -69,11 +69,11 @@ class Headers(MutableMapping[str, str]):
 
     def compact(self) -> None:
         """Keep only the lines, to be taken apart again when somebody asks."""
-        self._content = self._lines
+        self._content = self.lines()
         self._index = None
 
-    @property
-    def _lines(self) -> str:
+    def lines(self) -> str:
+        """Return the header lines, without the empty one that ends them."""
         content = self._content
         if isinstance(content, str):
             return content
@@ -134,7 +134,7 @@ class Headers(MutableMapping[str, str]):
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __str__(self) -> str:
-        return self._lines + "\r\n"
+        return self.lines() + "\r\n"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._pairs!r})"

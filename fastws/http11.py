@@ -30,7 +30,9 @@ Buffer = Union[bytes, bytearray, memoryview]
 SERVER = USER_AGENT = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fastws"
 
 # Only CRLF ends a line, and no control byte but tab is in one: RFC 9112 §2.2.
-_field = re.compile(rf"^({TOKEN}):([\t\x20-\x7e\x80-\xff]*)\r\n", re.MULTILINE)
+_TEXT = r"[\t\x20-\x7e\x80-\xff]*"
+_fields = re.compile(rf"(?:{TOKEN}:{_TEXT}\r\n)*")
+_field = re.compile(rf"({TOKEN}):[\t ]*({_TEXT})\r\n")  # of what is known to be fields
 _request_line = re.compile(rf"({TOKEN}) ([!-~]+) (HTTP/1\.[01])\r\n")
 _status_line = re.compile(r"(HTTP/1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 _control_byte = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -56,7 +58,9 @@ class Request:
 
     def compact(self) -> bytes:
         """Return what ``trusted`` makes the request of again, if it was parsed."""
-        return f"{self.method} {self.path} {self.protocol}\r\n{self.headers}".encode("latin-1")
+        return f"{self.method} {self.path} {self.protocol}\r\n{self.headers.lines()}\r\n".encode(
+            "latin-1"
+        )
 
     @classmethod
     def trusted(cls, head: bytes) -> Request:
@@ -80,7 +84,7 @@ class Response:
         line = f"HTTP/1.1 {self.status_code} {self.reason_phrase}\r\n"
         if _status_line.fullmatch(line) is None:
             raise ValueError(f"not a status line: {line!r}")
-        return f"{line}{self.headers}".encode("latin-1") + self.body
+        return f"{line}{self.headers.lines()}\r\n".encode("latin-1") + self.body
 
     @classmethod
     def trusted(cls, head: bytes) -> Response:
@@ -101,6 +105,10 @@ class _HeadReader:
     Lines are judged in order, each once it is complete. What is not a whole line yet is only
     searched for control bytes, and measured: no byte is looked at again for each that follows.
     """
+
+    __slots__ = (
+        "_buffer", "_limits", "_line_start", "_scanned", "_start_line", "length", "pairs", "start",
+    )  # fmt: skip
 
     def __init__(self, start_line: re.Pattern[str], limits: Limits) -> None:
         self.start: Optional[re.Match[str]] = None
@@ -133,17 +141,17 @@ class _HeadReader:
         text = str(self._buffer[self._line_start : stop], "latin-1")
         start = self.start or self._start_line.match(text)
         if start is not None and len(text) <= self._limits.max_line_length:
-            # The quick way: all lines in one go. What is between two headers is not a header.
-            fields = _field.split(text if self.start else text[start.end() :])
-            pairs = [
-                (name, value.strip(" \t"))
-                for name, value in zip(fields[1::3], fields[2::3], strict=True)
-            ]
-            if not any(fields[::3]) and len(self.pairs) + len(pairs) <= self._limits.max_headers:
-                self.start = start
-                self.pairs += pairs
-                self._line_start = stop
-                return
+            # The quick way: all lines in one go.
+            begin = 0 if self.start else start.end()
+            if _fields.fullmatch(text, begin):
+                pairs = _field.findall(text, begin)
+                if " \r" in text or "\t\r" in text:
+                    pairs = [(name, value.rstrip(" \t")) for name, value in pairs]
+                if len(self.pairs) + len(pairs) <= self._limits.max_headers:
+                    self.start = start
+                    self.pairs += pairs
+                    self._line_start = stop
+                    return
         for line in text[:-1].split("\n"):
             self._parse_line(line + "\n")
         self._line_start = stop
@@ -159,12 +167,12 @@ class _HeadReader:
             if self.start is None:
                 raise InvalidMessage(f"not the first line of HTTP/1.1: {_excerpt(line)}")
             return
-        match = _field.fullmatch(line)
-        if match is None:
+        if _fields.fullmatch(line) is None:
             raise InvalidMessage(f"{_fault(line)}: {_excerpt(line)}")
         if len(self.pairs) == limits.max_headers:
             raise InvalidMessage(f"more than {limits.max_headers} headers")
-        self.pairs.append((match[1], match[2].strip(" \t")))
+        name, _, value = line.partition(":")
+        self.pairs.append((name, value[:-2].strip(" \t")))
 
     def _check_unfinished_line(self) -> None:
         limits = self._limits
@@ -186,6 +194,8 @@ class _HeadReader:
 
 class RequestParser:
     """Parse one request; ``trailing`` has the bytes that came after it."""
+
+    __slots__ = ("_complete", "_head", "trailing")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.trailing = b""
