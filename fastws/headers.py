@@ -17,6 +17,7 @@ __all__ = [
     "check_tokens",
     "get_single",
     "is_token",
+    "parse_fields",
     "parse_tokens",
 ]
 
@@ -31,6 +32,10 @@ _PROTOCOL = rf"{TOKEN}(?:/{TOKEN})?"
 _protocols = re.compile(rf"{_PROTOCOL}(?:[ \t]*,[ \t]*{_PROTOCOL})*")
 # RFC 9110 §5.5: visible characters, space, tab and obs-text.
 _value = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+# RFC 9112 §5. Only CRLF ends a line, and no control byte but tab is in one (§2.2).
+_fields = re.compile(rf"(?:{TOKEN}:{_value.pattern}\r\n)*")
+_field = re.compile(rf"({TOKEN}):[\t ]*({_value.pattern})\r\n")  # where there is known to be one
 
 
 class MultipleValuesError(LookupError):
@@ -192,6 +197,16 @@ def check_header(name: str, value: str) -> None:
 def is_token(text: str) -> bool:
     """Tell whether text is a token (RFC 9110 §5.6.2)."""
     return _token.fullmatch(text) is not None
+
+
+def parse_fields(text: str, start: int = 0) -> Optional[list[tuple[str, str]]]:
+    """Return the names and values of header lines, from ``start`` on; None unless all are valid."""
+    if _fields.fullmatch(text, start) is None:
+        return None
+    pairs: list[tuple[str, str]] = _field.findall(text, start)
+    if " \r" in text or "\t\r" in text:
+        pairs = [(name, value.rstrip(" \t")) for name, value in pairs]
+    return pairs
 
 
 def check_tokens(name: str, tokens: Optional[Sequence[str]]) -> None:

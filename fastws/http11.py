@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Optional, Union
 
 from .errors import InvalidMessage, SecurityError
-from .headers import TOKEN, Headers, HeadersLike, MultipleValuesError, parse_tokens
+from .headers import TOKEN, Headers, HeadersLike, MultipleValuesError, parse_fields, parse_tokens
 from .limits import DEFAULT_LIMITS, Limits, line_too_long
 
 __all__ = [
@@ -30,9 +30,6 @@ Buffer = Union[bytes, bytearray, memoryview]
 SERVER = USER_AGENT = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fastws"
 
 # Only CRLF ends a line, and no control byte but tab is in one: RFC 9112 §2.2.
-_TEXT = r"[\t\x20-\x7e\x80-\xff]*"
-_fields = re.compile(rf"(?:{TOKEN}:{_TEXT}\r\n)*")
-_field = re.compile(rf"({TOKEN}):[\t ]*({_TEXT})\r\n")  # of what is known to be fields
 _request_line = re.compile(rf"({TOKEN}) ([!-~]+) (HTTP/1\.[01])\r\n")
 _status_line = re.compile(r"(HTTP/1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 _control_byte = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -143,15 +140,12 @@ class _HeadReader:
         if start is not None and len(text) <= self._limits.max_line_length:
             # The quick way: all lines in one go.
             begin = 0 if self.start else start.end()
-            if _fields.fullmatch(text, begin):
-                pairs = _field.findall(text, begin)
-                if " \r" in text or "\t\r" in text:
-                    pairs = [(name, value.rstrip(" \t")) for name, value in pairs]
-                if len(self.pairs) + len(pairs) <= self._limits.max_headers:
-                    self.start = start
-                    self.pairs += pairs
-                    self._line_start = stop
-                    return
+            pairs = parse_fields(text, begin)
+            if pairs is not None and len(self.pairs) + len(pairs) <= self._limits.max_headers:
+                self.start = start
+                self.pairs += pairs
+                self._line_start = stop
+                return
         for line in text[:-1].split("\n"):
             self._parse_line(line + "\n")
         self._line_start = stop
@@ -167,12 +161,12 @@ class _HeadReader:
             if self.start is None:
                 raise InvalidMessage(f"not the first line of HTTP/1.1: {_excerpt(line)}")
             return
-        if _fields.fullmatch(line) is None:
+        pairs = parse_fields(line)
+        if pairs is None:
             raise InvalidMessage(f"{_fault(line)}: {_excerpt(line)}")
         if len(self.pairs) == limits.max_headers:
             raise InvalidMessage(f"more than {limits.max_headers} headers")
-        name, _, value = line.partition(":")
-        self.pairs.append((name, value[:-2].strip(" \t")))
+        self.pairs += pairs
 
     def _check_unfinished_line(self) -> None:
         limits = self._limits

@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from fastws.errors import InvalidHeader, InvalidHeaderFormat
-from fastws.headers import Headers, MultipleValuesError, get_single, parse_tokens
+from fastws.headers import Headers, MultipleValuesError, get_single, parse_fields, parse_tokens
 
 
 def test_headers_are_found_in_any_case_and_kept_as_given():
@@ -74,6 +74,27 @@ def test_headers_kept_as_lines_are_the_headers_they_were(pairs):
         assert list(other.raw_items()) == list(headers.raw_items()) == pairs
         assert other == headers
         assert repr(other) == repr(headers)
+
+
+def test_header_lines_are_parsed_without_the_white_space_around_values():
+    assert parse_fields("") == []
+    assert parse_fields("A:1\r\nB: 2\r\nC:\t 3 \t\r\nD:\r\nE:  \r\n") == [
+        ("A", "1"),
+        ("B", "2"),
+        ("C", "3"),
+        ("D", ""),
+        ("E", ""),
+    ]
+    assert parse_fields("GET / HTTP/1.1\r\nA: b:\xa0\r\n", 16) == [("A", "b:\xa0")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["A 1\r\n", "A : 1\r\n", " A: 1\r\n", "A: 1\n", "A: \r1\r\n", "A: 1", ": 1\r\n", "A: \0\r\n"],
+)
+def test_lines_that_are_no_header_are_not_parsed(line):
+    assert parse_fields(line) is None
+    assert parse_fields(f"B: 2\r\n{line}") is None
 
 
 def test_headers_kept_as_lines_can_be_changed():
