@@ -12,6 +12,7 @@ from asyncio import base_events
 from unittest import mock
 
 from fastws.aio._stepping import Stepped
+
 from fastws.aio.hot import Waiter
 
 
