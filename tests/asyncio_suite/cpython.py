@@ -17,12 +17,14 @@ _LATER = "the stand-in cancels the future in the turn after the one that cancels
 EXCLUDED = {
     "wrapped": {
         "test_get_coro": _ANOTHER,
+        "test_task_repr_partial_corowrapper": _ANOTHER,
         "test_task_source_traceback": "the line that makes the task is not in the test",
     },
     "waiting": {
         "test_cancel_task_catching": _ANOTHER,
         "test_cancel_task_ignoring": _ANOTHER,
         "test_get_coro": _ANOTHER,
+        "test_task_repr_partial_corowrapper": _ANOTHER,
         "test_task_cancel_waiter_future": _ANOTHER,
         "test_task_repr_wait_for": _ANOTHER,
         "test_task_source_traceback": "the line that makes the task is not in the test",

@@ -407,3 +407,24 @@ async def test_nothing_holds_a_connection_that_is_closed():
     await asyncio.sleep(0.01)
     gc.collect()
     assert gone() is None
+
+
+async def test_many_messages_leave_no_objects():
+    async def exchange(ws, rounds):
+        for number in range(rounds):
+            message = ("x" * number, b"y" * number, "ä" * number)[number % 3]
+            await ws.send(message)
+            assert await ws.recv() == message
+            ws.send("never sent").close()
+            waiting = asyncio.create_task(ws.recv())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+    async with connected() as ws:
+        await exchange(ws, 50)
+        gc.collect()
+        before = len(gc.get_objects())
+        await exchange(ws, 500)
+        gc.collect()
+        assert len(gc.get_objects()) - before < 50
