@@ -449,6 +449,8 @@ class FrameBuffer(bytearray):
 
     def add(self, message: Union[str, bytes], masked: bool) -> bool:
         """Add a str or bytes as one frame, masked with a new key; False if there is no room."""
+        if type(message) is not bytes and not isinstance(message, str):
+            raise TypeError(f"message must be str or bytes, not {type(message).__name__}")
         payload = message.encode() if isinstance(message, str) else message
         if len(payload) > self._capacity - len(self) - 14:
             return False

@@ -539,7 +539,8 @@ cdef class FrameBuffer:
         self.length = 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, PyBytes_AS_STRING(self._room), self.length, 1, flags)
+        # The bytes stay where they are as long as the view does.
+        PyBuffer_FillInfo(view, self._room, PyBytes_AS_STRING(self._room), self.length, 1, flags)
 
     cpdef clear(self):
         """Forget what is there."""
@@ -558,6 +559,8 @@ cdef class FrameBuffer:
             length = PyBytes_GET_SIZE(message)
             first |= BINARY
         else:
+            if not isinstance(message, str):
+                raise TypeError(f"message must be str or bytes, not {type(message).__name__}")
             if not PyUnicode_IS_ASCII(message):
                 message = PyUnicode_AsUTF8String(message)
                 payload = <const uint8_t *> PyBytes_AS_STRING(message)

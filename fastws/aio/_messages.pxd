@@ -2,4 +2,4 @@ from fastws.aio._channel cimport Channel
 
 
 cdef class Messages(Channel):
-    pass
+    cdef bint _own_recv  # no subclass has another

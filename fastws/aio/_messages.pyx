@@ -8,6 +8,8 @@ from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_CheckExact
 
 from ..errors import ConnectionClosedOK
+from .messages import Messages as Twin
+from .suspend import suspend
 
 from fastws.aio._channel cimport Channel
 
@@ -69,18 +71,29 @@ __all__ = ["Messages"]
 cdef Py_ssize_t SMALL_MESSAGE = 4096
 
 cdef enum:
+    ENDED  # first: what a connection did not make cannot be awaited
     NEW
     UNDER_WAY
-    ENDED
 
 cdef enum:
     RECEIVE
     ITERATE
     SEND
 
+cdef tuple NAMES = ("recv", "__anext__", "send")
+
+
+# Frames for whoever looks at a task: of a wait that has not begun, and of one that has.
+cdef object _new = suspend(None)
+cdef object _suspended = suspend(None)
+_suspended.send(None)
+
+cdef object _overridden_anext = Twin.__anext__
+
 
 @cython.final
 @cython.freelist(64)
+@cython.auto_pickle(False)
 cdef class Operation:
     """What ``recv`` and ``send`` return: a coroutine to whoever awaits it."""
 
@@ -117,13 +130,17 @@ cdef class Operation:
         if self.state == ENDED:
             raise RuntimeError("cannot reuse already awaited coroutine")
         if self.delegate is not None:
-            if value is None and traceback is None:
-                return self.delegate.throw(kind)
-            return self.delegate.throw(kind, value, traceback)
+            try:
+                if value is None and traceback is None:
+                    return self.delegate.throw(kind)
+                return self.delegate.throw(kind, value, traceback)
+            except BaseException as error:
+                self.fail(error)
+                raise
         self.end()
         error = kind if value is None else value
-        if isinstance(error, type):
-            error = error()
+        if isinstance(kind, type) and not isinstance(error, BaseException):
+            error = kind() if value is None else kind(value)
         raise error if traceback is None else error.with_traceback(traceback)
 
     def close(self):
@@ -135,14 +152,52 @@ cdef class Operation:
 
     def __dealloc__(self):
         if self.state == NEW:
-            PyErr_WarnFormat(RuntimeWarning, 1, "coroutine 'Connection.%s' was never awaited",
-                             b"send" if self.kind == SEND else b"recv")
+            PyErr_WarnFormat(RuntimeWarning, 1, "coroutine 'Connection.%U' was never awaited",
+                             <PyObject *> NAMES[self.kind])
+
+    # What asyncio, anyio and debuggers ask a task's coroutine.
+
+    @property
+    def __name__(self):
+        return NAMES[self.kind]
+
+    @property
+    def __qualname__(self):
+        return f"Connection.{self.__name__}"
+
+    @property
+    def cr_running(self):
+        return self.delegate is not None and self.delegate.cr_running
+
+    @property
+    def cr_suspended(self):
+        return self.state == UNDER_WAY and not self.cr_running
+
+    @property
+    def cr_await(self):
+        if self.state != UNDER_WAY:
+            return None
+        return self.connection._waiter if self.delegate is None else self.delegate
+
+    @property
+    def cr_frame(self):
+        if self.state == ENDED:
+            return None
+        if self.delegate is not None:
+            return self.delegate.cr_frame
+        return (_new if self.state == NEW else _suspended).gi_frame
 
     cdef int end(self) except -1:
         if self.state == UNDER_WAY and self.delegate is None:
             self.connection._waiter.waiting = False
         self.state = ENDED
         self.delegate = None
+        return 0
+
+    cdef int fail(self, object error) except -1:
+        self.state = ENDED
+        if self.kind == ITERATE and isinstance(error, ConnectionClosedOK):
+            raise StopAsyncIteration from None
         return 0
 
     cdef bint receive(self, PyObject **result) except -1:
@@ -152,12 +207,10 @@ cdef class Operation:
             return self.go_the_long_way(connection._recv_slowly(self.option), result)
         item = connection.take()
         if item is None:
-            self.state = ENDED
             try:
                 item = connection.wait()
-            except ConnectionClosedOK:
-                if self.kind == ITERATE:
-                    raise StopAsyncIteration from None
+            except BaseException as error:
+                self.fail(error)
                 raise
             self.state = UNDER_WAY
             Py_INCREF(item)
@@ -203,9 +256,7 @@ cdef class Operation:
         try:
             status = PyIter_Send(self.delegate, value, result)
         except BaseException as error:
-            self.state = ENDED
-            if self.kind == ITERATE and isinstance(error, ConnectionClosedOK):
-                raise StopAsyncIteration from None
+            self.fail(error)
             raise
         if status == PYGEN_RETURN:
             self.state = ENDED
@@ -232,8 +283,19 @@ cdef PyObject *_next(PyObject *self) except? NULL:
 (<PyTypeObject *> Operation).tp_iternext = _next
 
 
+cdef inline Operation _operation(Messages connection, int kind):
+    cdef Operation operation = Operation.__new__(Operation)
+    operation.connection = connection
+    operation.kind = kind
+    operation.state = NEW
+    return operation
+
+
 cdef class Messages(Channel):
     """``recv``, ``send`` and iteration, each a step or two of C where nothing has to be waited for."""
+
+    def __cinit__(self, *args, **kwargs):
+        self._own_recv = type(self).recv is Messages.recv
 
     def recv(self, decode=None):
         """Return the next message: ``str`` for text, ``bytes`` for binary.
@@ -242,9 +304,7 @@ cdef class Messages(Channel):
         when no more will come, ConcurrencyError while another task receives. No message is lost
         when this is cancelled.
         """
-        cdef Operation operation = Operation.__new__(Operation)
-        operation.connection = self
-        operation.kind = RECEIVE
+        cdef Operation operation = _operation(self, RECEIVE)
         operation.option = decode
         return operation
 
@@ -252,10 +312,9 @@ cdef class Messages(Channel):
         return self
 
     def __anext__(self):
-        cdef Operation operation = Operation.__new__(Operation)
-        operation.connection = self
-        operation.kind = ITERATE
-        return operation
+        if not self._own_recv:
+            return _overridden_anext(self)
+        return _operation(self, ITERATE)
 
     def send(self, message, text=None, *, compress=None):
         """Send a message: ``str`` as text, bytes-like as binary, unless ``text`` says otherwise.
@@ -264,9 +323,7 @@ cdef class Messages(Channel):
         ``write_limit`` bytes wait to be written. ``compress`` overrides the negotiated threshold.
         Raises ConnectionClosed when nothing can be sent any more.
         """
-        cdef Operation operation = Operation.__new__(Operation)
-        operation.connection = self
-        operation.kind = SEND
+        cdef Operation operation = _operation(self, SEND)
         operation.message = message
         operation.text = text
         operation.option = compress

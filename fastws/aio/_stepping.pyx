@@ -19,7 +19,6 @@ cdef extern from "Python.h":
         PYGEN_ERROR
         PYGEN_NEXT
     PySendResult PyIter_Send(object coroutine, object value, PyObject **result) except PYGEN_ERROR
-    object fastws_steal "(PyObject *)"(PyObject *)
     void Py_DECREF(PyObject *)
 
 __all__ = ["run_stepped"]
@@ -75,7 +74,7 @@ cdef class Stepped:
         value, self._value = self._value, None
         self._outcome = NOTHING
         if outcome == YIELDED:
-            return value
+            return self._given(value)
         self._task = None
         if outcome == RETURNED:
             raise StopIteration(value)
@@ -85,6 +84,10 @@ cdef class Stepped:
         """Go on with an exception."""
         cdef int outcome = self._outcome
         if outcome == NOTHING:
+            # A task, too, is cancelled once, however often that was asked, and first of all.
+            if self._rethrown is not None and isinstance(kind, Exception):
+                kind, value, traceback = self._rethrown, None, None
+            self._rethrown = None
             if value is None and traceback is None:
                 return self._go_on(self._coroutine.throw, (kind,))
             return self._go_on(self._coroutine.throw, (kind, value, traceback))
@@ -97,15 +100,13 @@ cdef class Stepped:
         if outcome != YIELDED:
             self._task = None
             raise error if outcome == RETURNED else value
-        if isinstance(value, Waiter):
-            return self._go_on(self._coroutine.throw, (error,))
         # As the task would have done: first it waits, then it cancels what it waits for.
         self._rethrown = error
-        return value
+        return self._given(value)
 
     def close(self):
         self._outcome = NOTHING
-        self._value = None
+        self._value = self._rethrown = self._task = None
         self._coroutine.close()
 
     cdef object _go_on(self, object how, tuple arguments):
@@ -114,6 +115,9 @@ cdef class Stepped:
         except BaseException:
             self._task = None  # it holds us
             raise
+        return self._given(waited_for)
+
+    cdef object _given(self, object waited_for):
         if type(waited_for) is Waiter:
             (<Waiter> waited_for)._stepped = self
         return waited_for
@@ -134,6 +138,7 @@ cdef class Stepped:
             _leave_task(self._loop, task)
             return False  # something runs in it already
         waiter._callback = None
+        waiter._context = None
         waiter._stepped = None
         waiter.waiting = False
         waiter._cancel_refused = False
@@ -150,9 +155,6 @@ cdef class Stepped:
         PyContext_Exit(context)
         _leave_task(self._loop, task)
         if self._value is waiter and waiter._callback is None and not waiter._done:
-            if waiter._cancel_refused and task._must_cancel:
-                self._loop.call_soon(callback, _RESUMED, context=context)
-                return True
             # It waits for the same again.
             self._outcome = NOTHING
             self._value = None
@@ -160,6 +162,8 @@ cdef class Stepped:
             waiter._context = context
             waiter._stepped = self
             waiter._asyncio_future_blocking = False
+            if waiter._cancel_refused and task._must_cancel:
+                waiter.cancel(task._cancel_message)
             return True
         self._tell_task(callback, context)
         return True
@@ -167,10 +171,15 @@ cdef class Stepped:
     cdef int _tell_task(self, object callback, object context) except -1:
         """Have the task make its step, which finds the outcome of ours."""
         waited_for = self._value
+        task = self._task
         context.run(callback, _RESUMED)
-        if self._rethrown is not None and waited_for is not None:
-            if waited_for.cancel(*self._rethrown.args):
-                self._rethrown = None
+        if (
+            self._rethrown is not None
+            and waited_for is not None
+            and task._fut_waiter is waited_for  # else it refused to wait for that
+            and waited_for.cancel(*self._rethrown.args)
+        ):
+            self._rethrown = None
         return 0
 
 

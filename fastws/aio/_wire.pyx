@@ -11,31 +11,45 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset
 
-cdef extern from "<sys/types.h>" nogil:
-    ctypedef Py_ssize_t ssize_t
-
-cdef extern from "<sys/uio.h>" nogil:
-    ctypedef struct iovec "struct iovec":
-        void *iov_base
-        size_t iov_len
-
-cdef extern from "<sys/socket.h>" nogil:
-    ctypedef struct msghdr "struct msghdr":
-        iovec *msg_iov
-        size_t msg_iovlen
-    ssize_t recv(int fd, void *buffer, size_t length, int flags)
-    ssize_t c_send "send"(int fd, const void *data, size_t length, int flags)
-    ssize_t sendmsg(int fd, const msghdr *message, int flags)
+from .wire import Readiness as OtherReadiness
 
 cdef extern from * nogil:
     """
+    #include <errno.h>
+    #include <string.h>
+    #ifdef _WIN32
+    /* Event loops do not tell when a socket is ready there, so nobody comes here. */
+    static Py_ssize_t fastws_refuse(void) { errno = ENOSYS; return -1; }
+    #define fastws_recv(fd, buffer, length) fastws_refuse()
+    #define fastws_send(fd, data, length) fastws_refuse()
+    #define fastws_send_both(fd, first, length1, second, length2) fastws_refuse()
+    #define fastws_close(fd) fastws_refuse()
+    #else
+    #include <sys/socket.h>
+    #include <sys/types.h>
+    #include <sys/uio.h>
+    #include <unistd.h>
     #ifdef MSG_NOSIGNAL
     #define FASTWS_NO_SIGNAL MSG_NOSIGNAL
     #else
     #define FASTWS_NO_SIGNAL 0  /* Python ignores SIGPIPE anyway */
     #endif
+    #define fastws_recv(fd, buffer, length) recv(fd, buffer, length, 0)
+    #define fastws_send(fd, data, length) send(fd, data, length, FASTWS_NO_SIGNAL)
+    #define fastws_close(fd) close(fd)
 
-    #ifdef __linux__
+    static Py_ssize_t fastws_send_both(int fd, void *first, size_t length1, void *second, size_t length2)
+    {
+        struct iovec pieces[2] = {{first, length1}, {second, length2}};
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        message.msg_iov = pieces;
+        message.msg_iovlen = 2;
+        return sendmsg(fd, &message, FASTWS_NO_SIGNAL);
+    }
+    #endif
+
+    #if defined(__linux__) && !defined(FASTWS_WITHOUT_EPOLL)
     #include <sys/epoll.h>
     #define FASTWS_HAS_EPOLL 1
     #else
@@ -47,8 +61,11 @@ cdef extern from * nogil:
     static int epoll_wait(int epoll, struct epoll_event *events, int count, int wait) { return -1; }
     #endif
     """
-    const int FASTWS_NO_SIGNAL
-    const int FASTWS_HAS_EPOLL
+    Py_ssize_t fastws_recv(int fd, void *buffer, size_t length)
+    Py_ssize_t fastws_send(int fd, const void *data, size_t length)
+    Py_ssize_t fastws_send_both(int fd, void *first, size_t length1, void *second, size_t length2)
+    int fastws_close(int fd)
+    const bint FASTWS_HAS_EPOLL
     const int EPOLL_CTL_ADD
     const int EPOLL_CTL_MOD
     const int EPOLL_CTL_DEL
@@ -62,12 +79,7 @@ cdef extern from * nogil:
     int epoll_ctl(int epoll, int how, int fd, epoll_event *event)
     int epoll_wait(int epoll, epoll_event *events, int count, int wait)
 
-cdef extern from "<unistd.h>" nogil:
-    int c_close "close"(int fd)
-
 __all__ = ["Readiness", "Wire"]
-
-has_readiness = FASTWS_HAS_EPOLL != 0
 
 # A call that copies more than this lets other threads run meanwhile.
 cdef Py_ssize_t RELEASE_GIL = 64 * 1024
@@ -83,11 +95,11 @@ cdef class Wire:
     cpdef Py_ssize_t receive(self, object buffer) except -2:
         """Fill a writable buffer; return how many bytes, 0 at the end, -1 if there are none yet."""
         cdef Py_buffer target
-        cdef ssize_t taken
+        cdef Py_ssize_t taken
         PyObject_GetBuffer(buffer, &target, PyBUF_WRITABLE)
         try:
             while True:
-                taken = recv(self._fd, target.buf, target.len, 0)
+                taken = fastws_recv(self._fd, target.buf, target.len)
                 if taken >= 0:
                     return taken
                 if errno == EAGAIN:
@@ -108,13 +120,13 @@ cdef class Wire:
             PyBuffer_Release(&source)
 
     cdef Py_ssize_t _send(self, const char *data, Py_ssize_t length) except -1:
-        cdef ssize_t taken
+        cdef Py_ssize_t taken
         while True:
             if length <= RELEASE_GIL:
-                taken = c_send(self._fd, data, length, FASTWS_NO_SIGNAL)
+                taken = fastws_send(self._fd, data, length)
             else:
                 with nogil:
-                    taken = c_send(self._fd, data, length, FASTWS_NO_SIGNAL)
+                    taken = fastws_send(self._fd, data, length)
             if taken >= 0:
                 return taken
             if errno == EAGAIN:
@@ -124,23 +136,14 @@ cdef class Wire:
     cpdef Py_ssize_t send_both(self, object first, object second) except -1:
         """Send two pieces as one; return how many bytes were taken of both together."""
         cdef Py_buffer head, rest
-        cdef iovec pieces[2]
-        cdef msghdr message
-        cdef ssize_t taken
+        cdef Py_ssize_t taken
         PyObject_GetBuffer(first, &head, PyBUF_SIMPLE)
         try:
             PyObject_GetBuffer(second, &rest, PyBUF_SIMPLE)
             try:
-                pieces[0].iov_base = head.buf
-                pieces[0].iov_len = head.len
-                pieces[1].iov_base = rest.buf
-                pieces[1].iov_len = rest.len
-                memset(&message, 0, sizeof(message))
-                message.msg_iov = pieces
-                message.msg_iovlen = 2
                 while True:
                     with nogil:
-                        taken = sendmsg(self._fd, &message, FASTWS_NO_SIGNAL)
+                        taken = fastws_send_both(self._fd, head.buf, head.len, rest.buf, rest.len)
                     if taken >= 0:
                         return taken
                     if errno == EAGAIN:
@@ -165,19 +168,27 @@ cdef class Readiness:
     """
 
     def __cinit__(self):
+        self._epoll = -1
+        self._count = 0
+        if not FASTWS_HAS_EPOLL:
+            self._other = OtherReadiness()
+            return
         self._epoll = epoll_create1(EPOLL_CLOEXEC)
         if self._epoll < 0:
             PyErr_SetFromErrno(OSError)
 
     def __dealloc__(self):
-        self.close()
+        if self._epoll >= 0:
+            fastws_close(self._epoll)
 
     def fileno(self):
-        return self._epoll
+        return self._epoll if self._other is None else self._other.fileno()
 
     def close(self):
-        if self._epoll >= 0:
-            c_close(self._epoll)
+        if self._other is not None:
+            self._other.close()
+        elif self._epoll >= 0:
+            fastws_close(self._epoll)
             self._epoll = -1
 
     cdef int _control(self, int how, int fd, unsigned int events) except -1:
@@ -190,17 +201,29 @@ cdef class Readiness:
         return 0
 
     def register(self, int fd, unsigned int events):
-        self._control(EPOLL_CTL_ADD, fd, events)
+        if self._other is not None:
+            self._other.register(fd, events)
+        else:
+            self._control(EPOLL_CTL_ADD, fd, events)
 
     def modify(self, int fd, unsigned int events):
-        self._control(EPOLL_CTL_MOD, fd, events)
+        if self._other is not None:
+            self._other.modify(fd, events)
+        else:
+            self._control(EPOLL_CTL_MOD, fd, events)
 
     def unregister(self, int fd):
-        self._control(EPOLL_CTL_DEL, fd, 0)
+        if self._other is not None:
+            self._other.unregister(fd)
+        else:
+            self._control(EPOLL_CTL_DEL, fd, 0)
 
     cpdef int poll(self) except -1:
         cdef epoll_event events[256]
         cdef int count, i
+        self._count = 0
+        if self._other is not None:
+            return self._poll_other()
         while True:
             count = epoll_wait(self._epoll, events, 256, 0)
             if count >= 0:
@@ -211,10 +234,27 @@ cdef class Readiness:
         for i in range(count):
             self._batch[i].events = events[i].events
             self._batch[i].fd = events[i].data.fd
+        self._count = count
         return count
 
-    cpdef int fd(self, int index):
+    cdef int _poll_other(self) except -1:
+        cdef int i
+        cdef int count = min(256, self._other.poll())  # the next time tells of any more
+        for i in range(count):
+            self._batch[i].events = self._other.events(i)
+            self._batch[i].fd = self._other.fd(i)
+        self._count = count
+        return count
+
+    cpdef int fd(self, int index) except? -1:
+        self._check(index)
         return self._batch[index].fd
 
-    cpdef int events(self, int index):
+    cpdef int events(self, int index) except? -1:
+        self._check(index)
         return self._batch[index].events
+
+    cdef int _check(self, int index) except -1:
+        if not 0 <= index < self._count:
+            raise IndexError("list index out of range")
+        return 0

@@ -66,26 +66,29 @@ class Waiter:
             and self._callback is not None
             and self._context is not None
             and self._more is None
-            and stepped.step(self)
         ):
+            if not stepped.step(self):
+                self._schedule_callbacks()
             return
         if self._more is not None or current_task(self._loop) is not None:
             self._schedule_callbacks()
             return
         callback = self._callback
+        context = self._context
         if callback is None:
+            self.waiting = False  # whoever it was gave up before it could call back
             return
-        self._callback = None
-        if self._context is None:
+        self._callback = self._context = None
+        if context is None:
             callback(self)
         else:
-            self._context.run(callback, self)
+            context.run(callback, self)
 
     def _schedule_callbacks(self) -> None:
         self._stepped = None
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self._context)
-            self._callback = None
+            self._callback = self._context = None
         for callback, context in self._more or ():
             self._loop.call_soon(callback, self, context=context)
         self._more = None
