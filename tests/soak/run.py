@@ -90,7 +90,8 @@ class Soak:
 
         report.idle = self._open_idle()
         report.holding = self._settle(report.idle)
-        self._load(warm_up / 2)
+        # Every idle connection has its first keepalive ping in that time, which it remembers.
+        self._load(max(warm_up / 2, 1.5 * keepalive[0]))
         report.start = self._settle(report.idle)
         report.warm_up.update(self._collect())
 
