@@ -45,10 +45,10 @@ class Process:
             for line in stream:
                 put(line.decode().rstrip("\r\n"))
 
-    def line(self):
+    def line(self, seconds=SECONDS):
         """The next line it prints."""
         try:
-            return self._lines.get(timeout=SECONDS)
+            return self._lines.get(timeout=seconds)
         except queue.Empty:
             raise AssertionError(f"printed nothing; errors: {self._errors}") from None
 

@@ -226,8 +226,10 @@ class connect:
         handshake = TLSHandshake(loop, sock, connection, context, server_hostname=server_hostname)
         try:
             await handshake.done
-        finally:
+        except BaseException:
             handshake.abort()
+            connection._abort()  # it may have been done just before this was cancelled
+            raise
 
     async def _connect_socket(
         self,

@@ -138,10 +138,12 @@ class Lifecycle(Messages, Attributes):
         raise NotImplementedError
 
     def _limit_queue(self) -> None:
-        if self.protocol.state is State.OPEN:
+        protocol = self.protocol
+        if protocol.state is State.OPEN:
             self._pause_reading()
-        else:
-            # We asked to close, so nobody may be left to take these.
+        elif protocol.close_rcvd is None and not protocol.eof_to_send:
+            # We asked to close, so nobody may be left to take these. Those that came together with
+            # the handshake and the peer's end are wanted, and no more will follow.
             while self._waiting() > self._high:
                 self._messages.pop()
 

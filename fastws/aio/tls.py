@@ -44,6 +44,7 @@ class TLSHandshake(Watched):
         self._records = Records(context, poller is not None, server_hostname)
         self._wire = Wire(sock)
         self._unsent = b""
+        self._left = False  # ``done`` may be cancelled by whoever waits for it
         self.done: asyncio.Future[None] = loop.create_future()
         self._timer = None if timeout is None else loop.call_later(timeout, self._give_up)
         if poller is None:
@@ -105,6 +106,7 @@ class TLSHandshake(Watched):
             self.done.set_result(None)
 
     def _leave(self) -> None:
+        self._left = True
         if self._timer is not None:
             self._timer.cancel()
         if self._poller is not None:
@@ -127,5 +129,5 @@ class TLSHandshake(Watched):
 
     def abort(self) -> None:
         """Give up a handshake that nobody waits for any more."""
-        if not self.done.done():
+        if not self._left:
             self._fail(ConnectionAbortedError("the TLS handshake was given up"))

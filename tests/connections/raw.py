@@ -34,6 +34,7 @@ class RawClient:
         self.reader = reader
         self.writer = writer
         self.key = KEY if masked else None
+        self.rsv = 0  # of the last frame received
 
     async def handshake(self, path="/", headers=()):
         await self.send_request(path, headers)
@@ -70,7 +71,8 @@ class RawClient:
         pairs = (line.partition(":") for line in lines)
         return {"": line, **{name.lower(): value.strip() for name, _, value in pairs}}
 
-    async def answer(self, request, headers=()):
+    async def answer(self, request, headers=(), then=b""):
+        """Open the connection; ``then`` is sent in the same write."""
         key = request["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
         lines = [
@@ -80,7 +82,7 @@ class RawClient:
             f"Sec-WebSocket-Accept: {accept}",
             *headers,
         ]
-        await self.write("\r\n".join([*lines, "", ""]).encode())
+        await self.write("\r\n".join([*lines, "", ""]).encode() + then)
 
     async def write(self, data):
         self.writer.write(data)
@@ -100,6 +102,7 @@ class RawClient:
             first, second = await self.reader.readexactly(2)
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
+        self.rsv = first >> 4 & 7
         length = second & 0x7F
         if length > 125:
             size = {126: 2, 127: 8}[length]

@@ -8,8 +8,9 @@ import socket
 import sys
 
 import pytest
-from wire import BINARY, frame
+from wire import BINARY, CLOSE, KEY, TEXT, frame
 
+from connections.raw import REQUEST
 from connections.running import skip_tls_of_pypy, until
 from fastws.errors import ConnectionClosed, ConnectionClosedError
 from fastws.frames import State
@@ -235,3 +236,45 @@ async def test_limits_of_any_form_lose_nothing(network, limit):
         sending = asyncio.ensure_future(send_all())
         assert [await ws.recv() for _ in range(50)] == [str(n) for n in range(50)]
         await sending
+
+
+# More than a queue holds, all there together with the end of the opening handshake.
+HASTY = [f"{number}" for number in range(40)]
+
+
+def hasty(key, end):
+    """The messages and the end: the peer's close frame, or a violation."""
+    wire = b"".join(frame(TEXT, message.encode(), key=key) for message in HASTY)
+    return wire + (frame(CLOSE, key=key) if end == "close" else frame(0x3, key=key))
+
+
+async def receive_slowly(ws):
+    got = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            got.append(await ws.recv())
+            await asyncio.sleep(0)
+    return got
+
+
+@pytest.mark.parametrize("end", ["close", "violation"])
+async def test_a_client_gets_all_that_came_with_the_answer_and_the_end(network, end):
+    async def handler(raw):
+        await raw.answer(await raw.request(), then=hasty(None, end))
+        await raw.recv_close()
+
+    async with network.listen(handler), network.connect(max_queue=4) as ws:
+        assert await receive_slowly(ws) == HASTY
+
+
+@pytest.mark.parametrize("end", ["close", "violation"])
+async def test_a_server_gets_all_that_came_with_the_request_and_the_end(network, end):
+    got = asyncio.get_running_loop().create_future()
+
+    async def handler(ws):
+        got.set_result(await receive_slowly(ws))
+
+    async with network.serve(handler, max_queue=4), network.raw(False) as raw:
+        await raw.write(REQUEST.format(path="/", headers="").encode() + hasty(KEY, end))
+        await raw.recv_close()
+        assert await got == HASTY

@@ -338,20 +338,8 @@ async def test_a_response_that_does_not_agree_makes_connect_fail(network):
 
 async def test_frames_on_the_heels_of_the_answer_are_not_lost(network):
     async def eager(raw):
-        request = await raw.request()
-        raw.writer.transport.pause_reading()
-        answer = []
-        raw.write, write = answer_to(answer), raw.write
-        await raw.answer(request)
-        await write(b"".join(answer) + b"\x81\x02hi\x88\x02\x03\xe8")
-        raw.writer.transport.resume_reading()
+        await raw.answer(await raw.request(), then=b"\x81\x02hi\x88\x02\x03\xe8")
         await raw.recv_close()
-
-    def answer_to(chunks):
-        async def write(data):
-            chunks.append(data)
-
-        return write
 
     async with network.listen(eager), network.connect() as ws:
         assert [message async for message in ws] == ["hi"]

@@ -176,3 +176,19 @@ async def test_ssl_is_a_context():
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(TypeError, match="ssl"):
             await fastws.aio.connect(f"wss://127.0.0.1:{port}", ssl="cert.pem")
+
+
+async def test_cancelling_connect_at_any_point_leaves_nothing(server_tls, client_tls):
+    async def open_and_close(port):
+        async with fastws.aio.connect(f"wss://127.0.0.1:{port}", ssl=client_tls):
+            pass
+
+    async with fastws.aio.serve(echo, "127.0.0.1", 0, ssl=server_tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        for turns in range(40):
+            task = asyncio.create_task(open_and_close(port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: not server._connections)

@@ -1,0 +1,1 @@
+"""A soak: thousands of idle connections, minutes of hostile load, and nothing lost or leaked."""
