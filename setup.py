@@ -51,19 +51,22 @@ def extensions():
             extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
         )
 
-    def hot(name):
+    def hot(driver, name):
         # Plain Python, compiled under another name, so both forms can be imported.
-        return Extension(f"fastws.aio._{name}", [f"fastws/aio/{name}.py"])
+        return Extension(f"fastws.{driver}._{name}", [f"fastws/{driver}/{name}.py"])
 
-    def quick(name):
-        return Extension(f"fastws.aio._{name}", [f"fastws/aio/_{name}.pyx"])
+    def quick(driver, name):
+        return Extension(f"fastws.{driver}._{name}", [f"fastws/{driver}/_{name}.pyx"])
 
     return cythonize(
         [
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
-            *map(hot, ("waiter", "channel", "records", "sockets", "poller")),
-            *map(quick, ("messages", "stepping", "wire")),
+            Extension("fastws._wire", ["fastws/_wire.pyx"]),
+            *(hot("aio", name) for name in ("waiter", "channel", "records", "sockets", "poller")),
+            *(quick("aio", name) for name in ("messages", "stepping", "wire")),
+            hot("sync", "channel"),
+            quick("sync", "blocking"),
         ],
         build_dir="build",  # every .c in the tree is hand-written
         force=True,  # Cython does not see that a .pxd of another name has changed
