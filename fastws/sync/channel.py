@@ -186,7 +186,8 @@ class Channel:
             self._messages.extend(messages)
             messages = []
             self._check_time()
-        return messages
+        taken: list[Any] = messages
+        return taken
 
     def thread_buffer(self) -> Buffer:
         """Return where this thread receives."""

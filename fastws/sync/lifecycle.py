@@ -48,6 +48,8 @@ class Lifecycle(Channel, Attributes):
             self._addresses["peername"] = None
         self._note_state()
         self._eof_sent = False
+        if protocol.state is State.OPEN:  # there is no handshake
+            self._open_channel()
 
     def _address(self, name: str) -> Any:
         return self._addresses[name]
