@@ -56,15 +56,18 @@ def extensions():
         path = package.replace(".", "/")
         return Extension(f"fastws.{package}._{name}", [f"fastws/{path}/{name}.py"])
 
-    def quick(name):
-        return Extension(f"fastws.aio._{name}", [f"fastws/aio/_{name}.pyx"])
+    def quick(driver, name):
+        return Extension(f"fastws.{driver}._{name}", [f"fastws/{driver}/_{name}.pyx"])
 
     return cythonize(
         [
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
+            Extension("fastws._wire", ["fastws/_wire.pyx"]),
             *(hot("aio", name) for name in ("waiter", "channel", "records", "sockets", "poller")),
-            *map(quick, ("messages", "stepping", "wire")),
+            *(quick("aio", name) for name in ("messages", "stepping", "wire")),
+            hot("sync", "channel"),
+            quick("sync", "blocking"),
             hot("accelerate.aiohttp", "reader"),
         ],
         build_dir="build",  # every .c in the tree is hand-written

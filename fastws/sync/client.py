@@ -16,6 +16,7 @@ from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import Retries, backoff, process_exception
 from ..uri import parse_uri
+from .channel import NEVER
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ class ClientConnection(Connection):
         with self._state_lock:
             self.protocol.send_request()
         self._flush(wait=True)
-        self._read_until(self._is_answered, deadline)
+        self._read_until(self._is_answered, NEVER if deadline is None else deadline)
         if self.protocol.handshake_exc is not None:
             raise self.protocol.handshake_exc
+        self._open_channel()
 
     def _is_answered(self) -> bool:
         return self.protocol.state is not State.CONNECTING

@@ -7,10 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..conversion import convert, join_fragments
+from ..conversion import join_fragments
 from ..errors import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode, Fragment, State
-from ..prepared import PreparedMessage, is_fragments
+from ..prepared import is_fragments
+from .channel import TWO_RECEIVERS
 from .fragments import FragmentStream
 from .lifecycle import Lifecycle
 
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
     Message = Union[str, bytes]
-    Sendable = Union[str, Buffer, PreparedMessage]
 
 __all__ = ["Connection"]
-
-_TWO_RECEIVERS = "another thread is receiving from this connection"
 
 
 class Connection(Lifecycle):
@@ -36,25 +34,6 @@ class Connection(Lifecycle):
     when the connection is closed with 1000, 1001 or no code, and raises ``ConnectionClosedError``
     otherwise.
     """
-
-    def recv(self, timeout: Optional[float] = None, decode: Optional[bool] = None) -> Message:
-        """Return the next message: ``str`` for text, ``bytes`` for binary.
-
-        ``timeout`` is in seconds; 0 takes what is there already. ``decode`` true gives ``str`` and
-        false ``bytes`` in either case. Raises TimeoutError, ConnectionClosed when no more will
-        come, ConcurrencyError while another thread receives. A time-out loses no message.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._recv_lock.acquire(blocking=False):
-            raise ConcurrencyError(_TWO_RECEIVERS)
-        try:
-            if self._incoming is not None:
-                self._skip_rest(deadline)
-            item = self._next(deadline)
-            message = self._join(item, deadline) if isinstance(item, Fragment) else item
-        finally:
-            self._recv_lock.release()
-        return message if decode is None else convert(message, decode)
 
     def recv_streaming(self, decode: Optional[bool] = None) -> Iterator[Message]:
         """Return an iterator over the fragments of the next message, as they arrive.
@@ -67,13 +46,13 @@ class Connection(Lifecycle):
     @contextlib.contextmanager
     def _receiving(self) -> Iterator[None]:
         if not self._recv_lock.acquire(blocking=False):
-            raise ConcurrencyError(_TWO_RECEIVERS)
+            raise ConcurrencyError(TWO_RECEIVERS)
         try:
             yield
         finally:
             self._recv_lock.release()
 
-    def _skip_rest(self, deadline: Optional[float]) -> None:
+    def _skip_rest(self, deadline: float) -> None:
         """Leave out the rest of a message that was received in part."""
         while self._incoming is not None:
             part = self._next(deadline)
@@ -88,18 +67,10 @@ class Connection(Lifecycle):
         except ConnectionClosedOK:
             return
 
-    def _next(self, deadline: Optional[float]) -> Union[Message, Fragment]:
-        messages = self._messages
-        if not messages:
-            self._read_until(self._has_message, deadline)
-            if not messages:
-                raise self.protocol.close_exc
-        return messages.popleft()
-
     def _has_message(self) -> bool:
         return bool(self._messages) or self._eof_read
 
-    def _join(self, first: Fragment, deadline: Optional[float]) -> Message:
+    def _join(self, first: Fragment, deadline: float) -> Message:
         """Put a message together that began to arrive in fragments."""
         parts = [first]
         try:
@@ -112,24 +83,13 @@ class Connection(Lifecycle):
             raise
         return join_fragments(parts)
 
-    def send(
-        self,
-        message: Union[Sendable, Iterable[Union[str, Buffer]]],
-        text: Optional[bool] = None,
-        *,
-        compress: Optional[bool] = None,
-    ) -> None:
-        """Send a message: ``str`` as text, bytes-like as binary, unless ``text`` says otherwise.
-
-        An iterable of these is sent in fragments. Returns when the operating system has all of it.
-        ``compress`` overrides the negotiated threshold. Raises ConnectionClosed when nothing can be
-        sent any more.
-        """
+    def _send_slowly(self, message: Any, text: Optional[bool], compress: Optional[bool]) -> None:
+        """Send what cannot go the short way, or not now."""
         with self._message_lock:
             if self._in_fragments:
                 raise ConcurrencyError("this thread is sending a message in fragments")
             if is_fragments(message):
-                self._send_fragments(message, text, compress)  # type: ignore[arg-type]
+                self._send_fragments(message, text, compress)
                 return
             with self._state_lock:
                 self.protocol.send_message(message, text=text, compress=compress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Union
 
 from ..conversion import IncomingFragments
+from .channel import NEVER
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,10 +29,10 @@ class FragmentStream(IncomingFragments):
         connection = self._connection
         with connection._receiving():
             if not self._begun:
-                connection._skip_rest(None)
+                connection._skip_rest(NEVER)
             self._expect()
             try:
-                return self._take(connection._next(None))
+                return self._take(connection._next(NEVER))
             finally:
                 self._settle()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..attributes import Attributes
 from ..frames import CloseCode, Fragment, State
 from ..options import water_marks
+from .channel import LOOK_SECONDS, NEVER
+from .hot import Channel, new_lock
 from .stream import open_stream
 
 if TYPE_CHECKING:
@@ -19,29 +19,11 @@ if TYPE_CHECKING:
 
     from ..options import Limit
     from ..protocol import Protocol
-    from .fragments import FragmentStream
-
-    Message = Union[str, bytes]
 
 __all__ = ["Lifecycle"]
 
-_RECEIVE_BYTES = 64 * 1024
 
-# The longest time any wait goes on without a look at the deadlines.
-_LOOK_SECONDS = 1.0
-
-
-class _Thread(threading.local):
-    """Parsing ends before the next read begins, so a thread's connections share a buffer."""
-
-    def __init__(self) -> None:
-        self.buffer = bytearray(_RECEIVE_BYTES)
-
-
-_thread = _Thread()
-
-
-class Lifecycle(Attributes):
+class Lifecycle(Channel, Attributes):
     """What ``Connection`` does besides messages, in whichever thread is there to do it."""
 
     def __init__(
@@ -53,14 +35,10 @@ class Lifecycle(Attributes):
         write_timeout: Optional[float] = 60,
         logger: Optional[logging.Logger] = None,
     ) -> None:
-        self.protocol = protocol
+        super().__init__(protocol, open_stream(sock), new_lock)
         self.socket = sock
         self._id = None
         self.logger = logger or logging.getLogger("fastws")
-        self._stream = open_stream(sock)
-        self._reader = protocol.reader
-        self._incoming: Optional[FragmentStream] = None  # of a message that is not complete
-        self._messages: deque[Union[Message, Fragment]] = deque()
         self._high, self._low = water_marks(max_queue, "max_queue")
         self._write_timeout = write_timeout
         self._addresses = {"sockname": sock.getsockname()}
@@ -68,89 +46,63 @@ class Lifecycle(Attributes):
             self._addresses["peername"] = sock.getpeername()
         except OSError:  # gone already
             self._addresses["peername"] = None
-        self._deadline = self._next_deadline()
+        self._note_state()
         self._eof_sent = False
-        self._eof_read = False
-        self._write_failed = False
-        self._in_fragments = False
-        # Each lock may be taken while holding those above it, never one above.
-        self._recv_lock = threading.Lock()  # one receiver
-        self._message_lock = threading.RLock()  # one sender of a message, whole or in fragments
-        self._read_lock = threading.Lock()  # who reads the socket
-        self._write_lock = threading.Lock()  # who writes to it
-        self._state_lock = threading.Lock()  # who is in the protocol
+        if protocol.state is State.OPEN:  # there is no handshake
+            self._open_channel()
 
     def _address(self, name: str) -> Any:
         return self._addresses[name]
 
-    def _next_deadline(self) -> float:
+    def _note_state(self) -> None:
+        """Know without asking what the protocol has come to; only for who is in it."""
         deadline = self.protocol.next_deadline
-        return float("inf") if deadline is None else deadline
+        self._deadline = NEVER if deadline is None else deadline
+        self._can_send = self._can_send and self.protocol.state is State.OPEN
 
-    def _read_until(self, ready: Callable[[], bool], deadline: Optional[float]) -> None:
+    def _read_until(self, ready: Callable[[], bool], deadline: float) -> None:
         """Read and process until something is so; raise TimeoutError past the deadline."""
         while not ready():
-            seconds = _LOOK_SECONDS
-            if deadline is not None:
-                seconds = min(seconds, deadline - time.monotonic())
+            seconds = min(LOOK_SECONDS, deadline - time.monotonic())
             # Another thread that reads may bring what this one waits for.
             if not self._read_lock.acquire(timeout=max(seconds, 0)):
-                if deadline is not None and time.monotonic() >= deadline:
+                if time.monotonic() >= deadline:
                     raise TimeoutError("timed out while waiting")
                 continue
             try:
                 if ready():
                     return
-                if not self._read_once(seconds) and seconds <= 0:
+                if not self._read_once(deadline) and seconds <= 0:
                     raise TimeoutError("timed out while waiting")
             finally:
                 self._read_lock.release()
 
-    def _read_once(self, seconds: float) -> bool:
-        """Wait for bytes or a deadline and do what they ask for; False if there were none."""
-        seconds = min(seconds, max(self._deadline - time.monotonic(), 0))
-        buffer = self._reader.get_buffer()
-        direct = buffer is not None
-        if buffer is None:
-            buffer = _thread.buffer
-        try:
-            nbytes = self._stream.recv_into(buffer, seconds)  # type: ignore[arg-type]
-        except (OSError, ValueError) as error:  # ValueError: another thread closed the socket
-            self._lose(error)
-            return True
-        if nbytes is None:
-            self._check_time()
-            return False
-        if nbytes == 0:
-            self._lose(None)
-            return True
-        self._process(buffer, nbytes, direct)  # type: ignore[arg-type]
-        return True
+    def _in_handshake(self) -> bool:
+        return self.protocol.state is State.CONNECTING or self.protocol.refused
 
-    def _process(self, buffer: bytearray, nbytes: int, direct: bool) -> None:
-        reader = self._reader
-        protocol = self.protocol
-        events: Any
-        handshake = protocol.state is State.CONNECTING or protocol.refused
+    def _receive_handshake(self, buffer: Any, nbytes: int) -> list[Any]:
         with self._state_lock:
-            if handshake:
-                events = protocol.receive_data(memoryview(buffer)[:nbytes], time.monotonic())
-            elif direct:
-                events = reader.buffer_updated(nbytes)
-            else:
-                events = reader.receive(buffer, nbytes)
-            control = reader.has_control or handshake
-            if control and not handshake:
-                protocol.handle_control(events, time.monotonic())
-            if control or protocol.state is not State.OPEN:
-                events = [event for event in events if isinstance(event, (str, bytes, Fragment))]
-                self._deadline = self._next_deadline()
-        self._messages.extend(events)
-        if control or protocol.state is not State.OPEN:
-            self._flush()
-            self._finish()
-        if time.monotonic() >= self._deadline:
-            self._check_time()
+            data = memoryview(buffer)[:nbytes]
+            events = self.protocol.receive_data(data, time.monotonic())
+            self._note_state()
+        return self._act(events)
+
+    def _receive_control(self, events: list[Any]) -> list[Any]:
+        """Take events that are not only messages, or those of a connection that is not open."""
+        with self._state_lock:
+            if self._reader.has_control:
+                self.protocol.handle_control(events, time.monotonic())
+            self._note_state()
+        return self._act(events)
+
+    def _act(self, events: list[Any]) -> list[Any]:
+        """Take the messages among events and write what these brought about; none are left."""
+        self._messages.extend(
+            event for event in events if isinstance(event, (str, bytes, Fragment))
+        )
+        self._flush()
+        self._finish()
+        return []
 
     def _check_time(self) -> None:
         """Do what the protocol has to do by now."""
@@ -159,7 +111,7 @@ class Lifecycle(Attributes):
             return
         with self._state_lock:
             self.protocol.handle_timeout(now, reading_paused=len(self._messages) > self._high)
-            self._deadline = self._next_deadline()
+            self._note_state()
         self._flush()
         self._finish()
 
@@ -193,27 +145,28 @@ class Lifecycle(Attributes):
                 elif protocol.eof_to_send and not self._eof_sent:
                     self._eof_sent = True
                     self._stream.send_eof()
-            except (OSError, ValueError):  # ValueError: another thread closed the socket
-                # The last words of the peer may still be there to be read.
-                self._write_failed = True
-                self._stream.abort()
-                return
-            except BaseException:  # interrupted, perhaps in the middle of a frame
-                self._write_failed = True
-                self._stream.abort()
-                raise
+            except BaseException as error:
+                self._give_up_writing(error)
             finally:
                 self._write_lock.release()
+            if self._write_failed:
+                return
             # Frames queued since then by a thread that saw the lock taken are ours to write.
             with self._state_lock:
                 if not protocol.queued_bytes and (self._eof_sent or not protocol.eof_to_send):
                     return
 
-    def _write(self, data: bytes) -> None:
-        sent = self._stream.send(data)
-        if sent == len(data):
-            return
-        view = memoryview(data)[sent:]
+    def _give_up_writing(self, error: BaseException) -> None:
+        """Write nothing any more; raise again what does not say that the socket is gone."""
+        self._write_failed = True
+        # The last words of the peer may still be there to be read.
+        self._stream.abort()
+        # ValueError: another thread closed the socket. Others interrupt, perhaps amid a frame.
+        if not isinstance(error, (OSError, ValueError)):
+            raise error
+
+    def _write_rest(self, view: memoryview) -> None:
+        """Write what the system did not take at once."""
         give_up = None if self._write_timeout is None else time.monotonic() + self._write_timeout
         while view:
             self._wait_writable(give_up)
@@ -232,7 +185,7 @@ class Lifecycle(Attributes):
         else:
             try:
                 self._stream.wait(seconds, read=True, write=True)
-                self._read_once(0)
+                self._read_once(0.0)
             finally:
                 self._read_lock.release()
         if self._eof_read or self.protocol.aborted:
@@ -244,17 +197,18 @@ class Lifecycle(Attributes):
                     f"write timeout: the peer took no data for {self._write_timeout:g} s",
                     time.monotonic(),
                 )
+                self._note_state()
             raise OSError("write timeout")
 
     def _start_closing(self, code: int, reason: str) -> None:
         with self._state_lock:
             self.protocol.send_close(code, reason, time.monotonic())
-            self._deadline = self._next_deadline()
+            self._note_state()
         self._flush()
 
     def wait_closed(self, timeout: Optional[float] = None) -> bool:
         """Wait until the connection is closed, by either side; False if ``timeout`` is over."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = NEVER if timeout is None else time.monotonic() + timeout
         try:
             self._read_until(self._is_closed, deadline)
         except TimeoutError:
@@ -270,7 +224,7 @@ class Lifecycle(Attributes):
     def _fail(self, code: int, reason: str) -> None:
         with self._state_lock:
             self.protocol.fail(code, reason, time.monotonic())
-            self._deadline = self._next_deadline()
+            self._note_state()
         self._flush()
 
     def _finish(self) -> None:

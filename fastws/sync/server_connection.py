@@ -9,6 +9,7 @@ from ..answers import Answers
 from ..auth import credentials_checker, parse_authorization
 from ..frames import State
 from ..http11 import Request, Response
+from .channel import NEVER
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ServerConnection(Answers, Connection):
         process_response: Optional[ProcessResponse],
     ) -> bool:
         """Perform the opening handshake; False if it does not end in an open connection."""
-        self._read_until(self._has_request, None)
+        self._read_until(self._has_request, NEVER)
         protocol = self.protocol
         request = protocol.request
         if request is None or protocol.state is not State.CONNECTING:
@@ -63,11 +64,14 @@ class ServerConnection(Answers, Connection):
             if self.protocol.state is not State.CONNECTING:
                 return False
             events = self.protocol.send_response(response, time.monotonic())
-            self._deadline = self._next_deadline()
+            self._note_state()
         self._messages.extend(event for event in events if isinstance(event, (str, bytes)))
         self._flush(wait=True)
         self._log_answer(response)
-        return response.status_code == 101
+        if response.status_code != 101:
+            return False
+        self._open_channel()
+        return True
 
 
 def basic_auth(

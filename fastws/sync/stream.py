@@ -9,33 +9,38 @@ import ssl
 import struct
 import sys
 import threading
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Any, Union
+
+from .channel import LOOK_SECONDS
+from .hot import BlockingWire
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["Stream", "open_stream"]
-
-# How long a plain socket may block in recv() before its owner looks at the time.
-_BLOCK_SECONDS = 1
 
 
 class Stream:
     """A socket that never blocks; waiting is done with ``select``, which gevent replaces too."""
 
+    wire: Any = None  # what may be used for ``recv_into`` of the longest time, and for ``send``
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         sock.setblocking(False)
 
-    def recv_into(self, buffer: bytearray, seconds: float) -> Optional[int]:
-        """Return how many bytes came, 0 at the end of the stream, or None if none came in time."""
+    def recv_into(self, buffer: Buffer, seconds: float) -> int:
+        """Return how many bytes came, 0 at the end of the stream, or -1 if none came in time."""
         try:
             return self.sock.recv_into(buffer)
         except BlockingIOError:
             pass
         if not self.wait(seconds, read=True):
-            return None
+            return -1
         try:
             return self.sock.recv_into(buffer)
         except BlockingIOError:
-            return None
+            return -1
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Return how many bytes were taken, 0 if none can be now."""
@@ -83,16 +88,18 @@ class BlockingStream(Stream):
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         sock.setblocking(True)
-        seconds = struct.pack("@ll", _BLOCK_SECONDS, 0)
+        seconds = struct.pack("@ll", int(LOOK_SECONDS), 0)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        if BlockingWire is not None:
+            self.wire = BlockingWire(sock)
 
-    def recv_into(self, buffer: bytearray, seconds: float) -> Optional[int]:
-        if seconds < _BLOCK_SECONDS and not self.wait(seconds, read=True):
-            return None
+    def recv_into(self, buffer: Buffer, seconds: float) -> int:
+        if seconds < LOOK_SECONDS and not self.wait(seconds, read=True):
+            return -1
         try:
             return self.sock.recv_into(buffer)
         except BlockingIOError:
-            return None
+            return -1
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         try:
@@ -108,7 +115,7 @@ class TLSStream(Stream):
         super().__init__(sock)
         self._lock = threading.Lock()
 
-    def recv_into(self, buffer: bytearray, seconds: float) -> Optional[int]:
+    def recv_into(self, buffer: Buffer, seconds: float) -> int:
         for attempt in (True, False):
             try:
                 with self._lock:
@@ -123,7 +130,7 @@ class TLSStream(Stream):
                 raise _unnamed(error) from error
             if not ready:
                 break
-        return None
+        return -1
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         try:
