@@ -18,8 +18,11 @@ from .sockets import Target, connected_socket, open_raw
 
 __all__ = ["BEHAVIOURS"]
 
-_ROUTES = ("echo", "echo", "echo", "late", "fragments")
+_ROUTES = ("echo", "echo", "echo", "fragments")
 _WINDOWS = (1, 8, 64)
+# More than the server's queue holds, so that it stops reading; few enough to be taken within the
+# ping timeout, a few turns of a busy loop each, for keepalive ends a connection that is not read.
+_WINDOWS_WHEN_LATE = (8, 24)
 _SMALL_BUFFER = 4096
 
 
@@ -44,9 +47,9 @@ async def connect_to(target: Target, chosen: random.Random, route: str, **option
 
 async def echo(target: Target, chosen: random.Random, counts: Counter[str]) -> None:
     """Send messages, whole or in fragments, a few ahead of the answers; close with 1000."""
-    route = chosen.choice(_ROUTES)
+    route = chosen.choice([*_ROUTES, "late"])
     count = chosen.randrange(1, 100)
-    ahead = asyncio.Semaphore(chosen.choice(_WINDOWS))
+    ahead = asyncio.Semaphore(chosen.choice(_WINDOWS_WHEN_LATE if route == "late" else _WINDOWS))
     sequence = Sequence(f"client of {route}")
     impatient = chosen.random() < 0.3
 
