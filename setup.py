@@ -65,7 +65,7 @@ def extensions():
             kernel("_frame", "cpu", "mask", "utf8"),
             Extension("fastws._wire", ["fastws/_wire.pyx"]),
             *(hot("aio", name) for name in ("waiter", "channel", "records", "sockets", "poller")),
-            *(quick("aio", name) for name in ("messages", "stepping", "wire")),
+            *(quick("aio", name) for name in ("messages", "readiness", "stepping")),
             hot("sync", "channel"),
             quick("sync", "blocking"),
             hot("accelerate.aiohttp", "reader"),

@@ -2,18 +2,16 @@
 
 import importlib
 import importlib.util
-import os
 import shutil
 
 import pytest
+from choice import CHOICE
 from hypothesis import settings
 
 from fastws.frames import Role
 
 settings.register_profile("fastws", deadline=None, derandomize=True, database=None)
 settings.load_profile("fastws")
-
-CHOICE = os.environ.get("FASTWS_EXTENSIONS", "")
 
 
 def kernel_names():

@@ -7,7 +7,7 @@ import importlib.util
 from itertools import cycle
 
 import pytest
-from conftest import CHOICE
+from choice import CHOICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from implementations import DEFLATES, Ours, Websockets, Wsproto, kernel_in_use

@@ -142,7 +142,9 @@ def test_what_is_viewed_stays_in_memory(frame_kernel):
     assert bytes(view)[4:] == b"x" * 900
 
 
-@pytest.mark.parametrize("bad", [None, 1, [b"x"], bytearray(b"x"), memoryview(b"x")], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [None, 1, [b"x"], bytearray(b"x"), memoryview(b"x")], ids=lambda bad: type(bad).__name__
+)
 def test_only_text_and_bytes_are_messages(frame_kernel, bad):
     frames = frame_kernel.FrameBuffer()
     for masked in (False, True):

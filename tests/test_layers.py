@@ -26,7 +26,7 @@ LAYERS = [
     "deflate extensions http11 uri",
     "headers limits",
     "_kernels",
-    "_mask _frame _fallback",
+    "_mask _frame _fallback _wire",
     "errors",
     "frames",
 ]

@@ -8,24 +8,27 @@ import signal
 import socket
 import struct
 import threading
+import types
 import weakref
 
 import pytest
-from conftest import CHOICE
+from choice import CHOICE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no selector loop owns sockets there")
 
 READABLE = 1
 WRITABLE = 4
 
-TWINS = ["_wire", "wire"] if CHOICE != "0" else ["wire"]
+COMPILED = ("fastws._wire", "fastws.aio._readiness")
+PURE = ("fastws.aio.wire", "fastws.aio.readiness")
 
 
-@pytest.fixture(params=TWINS)
+@pytest.fixture(params=[COMPILED, PURE] if CHOICE != "0" else [PURE], ids=lambda names: names[1])
 def wire(request):
-    if CHOICE == "":
-        return pytest.importorskip(f"fastws.aio.{request.param}")
-    return importlib.import_module(f"fastws.aio.{request.param}")
+    """The classes of one of the twins."""
+    load = pytest.importorskip if CHOICE == "" else importlib.import_module
+    modules = [load(name) for name in request.param]
+    return types.SimpleNamespace(Wire=modules[0].Wire, Readiness=modules[1].Readiness)
 
 
 @pytest.fixture(params=["tcp", "unix"])

@@ -2,7 +2,7 @@
 
 cimport cython
 from fastws.aio._sockets cimport Watched as CWatched
-from fastws.aio._wire cimport Readiness as CReadiness
+from fastws.aio._readiness cimport Readiness as CReadiness
 
 cdef int _ROUNDS_PER_TURN
 

@@ -4,7 +4,7 @@ cimport cython
 from fastws._frame cimport FrameBuffer as CFrameBuffer
 from fastws.aio._channel cimport Channel as CChannel
 from fastws.aio._records cimport Records as CRecords
-from fastws.aio._wire cimport Wire as CWire
+from fastws._wire cimport Wire as CWire
 
 
 cdef int _READS_PER_TURN, _READ, _WRITE

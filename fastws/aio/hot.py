@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._kernels import compiled
-from .wire import READABLE, WRITABLE
+from .readiness import READABLE, WRITABLE
 
 __all__ = [
     "READABLE",
@@ -25,7 +25,8 @@ __all__ = [
 if TYPE_CHECKING or not compiled:
     from .waiter import Waiter  # isort: split
     from .messages import Messages  # isort: split
-    from .wire import Readiness, Wire  # isort: split
+    from .readiness import Readiness  # isort: split
+    from .wire import Wire  # isort: split
     from .records import Records  # isort: split
     from .sockets import SocketTransport, Watched  # isort: split
     from .poller import Poller  # isort: split
@@ -33,7 +34,8 @@ if TYPE_CHECKING or not compiled:
 else:
     from ._waiter import Waiter  # isort: split
     from ._messages import Messages  # isort: split
-    from ._wire import Readiness, Wire  # isort: split
+    from .._wire import Wire  # isort: split
+    from ._readiness import Readiness  # isort: split
     from ._records import Records  # isort: split
     from ._sockets import SocketTransport, Watched  # isort: split
     from ._poller import Poller  # isort: split
