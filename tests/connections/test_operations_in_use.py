@@ -58,7 +58,10 @@ async def test_groups_of_anyio_run_and_cancel_them():
 
 
 async def test_nothing_holds_a_connection_that_is_closed():
-    async with connected() as ws:
+    class Referable(ClientConnection):
+        pass
+
+    async with connected(create_connection=Referable) as ws:
         for number in range(10):
             await ws.send(str(number))
             assert await ws.recv() == str(number)
@@ -66,7 +69,7 @@ async def test_nothing_holds_a_connection_that_is_closed():
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
-        gone = weakref.ref(ws.protocol)
+        gone = weakref.ref(ws)
     del ws, task
     await asyncio.sleep(0.01)
     gc.collect()
