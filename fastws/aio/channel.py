@@ -185,11 +185,10 @@ class Channel:
             and not self._out
             and not self._handshake_out
         ):
-            frames.filler = self
             if not frames.add(message, self._masked):
                 self.flush()
-                frames.filler = self
                 frames.add(message, self._masked)
+            frames.filler = self
             if self._corked:
                 return 1
             self.flush()

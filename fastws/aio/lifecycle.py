@@ -285,6 +285,9 @@ class Lifecycle(Messages, Attributes):
 
     def _connection_lost(self, exc: Optional[Exception]) -> None:
         self._handle_eof()
+        if self._frames.filler is self:
+            # An interrupt left them there; others need the room.
+            self._frames.clear()
         if self._foreign and self._transport is not None:
             # A TLS transport of Python 3.10 that nobody closed calls that a leak.
             self._transport.close()

@@ -126,7 +126,8 @@ class SocketTransport(Watched):
                 self._end_stream()
             else:
                 self._take(nbytes)
-            if not full or not self._events & _READ:
+            # What was closed meanwhile may be somebody else's descriptor by now.
+            if not full or self._fd < 0 or not self._events & _READ:
                 return
 
     def _buffer(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
@@ -173,3 +174,40 @@ async def test_other_senders_wait_for_the_end_of_a_fragmented_message():
         go.set()
         await asyncio.gather(slow, *others)
     assert got == ["abc", "x", "y"]
+
+
+@pytest.mark.parametrize("size", [300_000, 1_000_000])
+async def test_a_descriptor_that_was_given_up_is_not_read_again(size):
+    """It may be another socket's by then."""
+
+    async def handler(ws):
+        async for _ in ws:
+            ws.transport.abort()
+            ours, theirs = socket.socketpair()
+            sockets.append(ours)
+            with theirs:
+                theirs.sendall(b"mine" * 1000)
+
+    sockets = []
+    async with serve(handler, "127.0.0.1", 0, compression=None) as server:
+        ws = await connect(address(server), compression=None)
+        for _ in range(3):
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send(bytes(size))
+        await until(lambda: sockets)
+        await ws.wait_closed()
+    with sockets[0]:
+        assert sockets[0].recv(8000) == b"mine" * 1000
+
+
+async def test_what_cannot_be_said_in_utf8_takes_no_room_from_others():
+    async def handler(ws):
+        async for _ in ws:
+            with pytest.raises(UnicodeEncodeError):
+                await ws.send("\ud800")
+            assert ws._frames.filler is None
+            await ws.send("after")
+
+    async with serve(handler, "127.0.0.1", 0) as server, connect(address(server)) as ws:
+        await ws.send("go")
+        assert await ws.recv() == "after"
