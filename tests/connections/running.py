@@ -8,7 +8,6 @@ import gc
 import importlib.util
 import inspect
 import os
-import sys
 import threading
 import time
 
@@ -112,12 +111,6 @@ def nothing_left():
     if open_sockets() - sockets:
         gc.collect()  # what is left to the collector warns, which is an error here
     blocking_until(lambda: open_sockets() <= sockets)
-
-
-def skip_tls_of_pypy(network, reason):
-    """Skip what PyPy's own standard library does wrong with TLS."""
-    if network.kind == "tls" and sys.implementation.name == "pypy":
-        pytest.skip(f"PyPy: {reason}")
 
 
 def pytest_generate_tests(metafunc):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sys
 
 import pytest
 from wire import BINARY, CLOSE, KEY, TEXT, frame
 
 from connections.raw import REQUEST
-from connections.running import skip_tls_of_pypy, until
+from connections.running import until
 from fastws.errors import ConnectionClosed, ConnectionClosedError
 from fastws.frames import State
 
@@ -170,9 +169,6 @@ async def flood_with(raw, data):
 
 async def test_a_peer_that_ends_its_stream_and_never_reads_is_given_up(network):
     """What waits to be written must not keep the connection for ever."""
-    skip_tls_of_pypy(network, "its asyncio ends a TLS transport twice")
-    if sys.version_info < (3, 11) and network.kind == "tls":
-        pytest.skip("a TLS transport of Python 3.10 tells nobody that it waits")
 
     async def handler(ws):
         witness.append(ws)
