@@ -230,6 +230,10 @@ class Channel:
     def flush(self) -> None:
         """Write what waits to be written, unless enough is on its way already."""
         frames = self._frames
+        if frames.filler is self and (self._urgent or self._pongs):
+            # Control frames go first, as ever.
+            self._out.insert(0, bytes(frames))  # type: ignore[call-overload]
+            frames.clear()
         if frames.filler is self:
             try:
                 if self._transport is None or self._transport.is_closing():

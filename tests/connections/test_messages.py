@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 from fastws.deflate import Deflate
 from fastws.errors import ConnectionClosedError, ConnectionClosedOK
@@ -289,3 +289,18 @@ async def test_too_many_fragments_close_with_1009(network):
         with pytest.raises(ConnectionClosedError) as caught:
             await ws.recv()
         assert caught.value.rcvd.code == 1009
+
+
+async def test_a_ping_between_fragments_is_answered_before_the_message(network):
+    """Though all of it came at once (RFC 6455 §5.4)."""
+    async with network.serve(echo, compression=None), network.raw() as raw:
+        key = b"abcd"
+        pieces = [
+            frame(TEXT, b"one, ", fin=False, key=key),
+            frame(PING, b"are you there?", key=key),
+            frame(CONTINUATION, b"two", key=key),
+        ]
+        await raw.write(b"".join(pieces))
+        first, second = await raw.recv(), await raw.recv()
+        assert (first.opcode, first.payload) == (PONG, b"are you there?")
+        assert (second.opcode, second.payload) == (TEXT, b"one, two")
