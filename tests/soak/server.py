@@ -17,10 +17,10 @@ from . import memory
 from .child import Child, run
 from .messages import Sequence, numbered
 
-__all__ = ["IMPATIENT_SECONDS", "Server"]
+__all__ = ["Server"]
 
 # Of the listener that peers which vanish go to: for a ping, for its answer, for the end.
-IMPATIENT_SECONDS = 1.0
+_IMPATIENT_SECONDS = 1.0
 _BACKLOG = 2048
 _LATE_SECONDS = 0.001
 
@@ -45,7 +45,7 @@ class Server(Child):
             ports["tls"] = await self._listen(**patient, ssl=context)
         seconds = ("ping_interval", "ping_timeout", "close_timeout", "open_timeout")
         ports["impatient"] = await self._listen(
-            **options, **dict.fromkeys(seconds, IMPATIENT_SECONDS)
+            **options, **dict.fromkeys(seconds, _IMPATIENT_SECONDS)
         )
         self._tasks, self._files = len(asyncio.all_tasks()), memory.open_files()
         return ports
