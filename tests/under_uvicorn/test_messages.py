@@ -8,10 +8,11 @@ import tracemalloc
 
 import pytest
 from connections.running import until
-from serving import Recorder, accept, echo, serving
 from wire import BINARY, CONTINUATION, TEXT, frame
 
 from fastws.uvicorn import WebSocketProtocol
+
+from .serving import Recorder, accept, echo, serving
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools", "zttp"])

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 from connections.running import until
-from serving import serving
+
+from .serving import serving
 
 START = "websocket.http.response.start"
 BODY = "websocket.http.response.body"

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 from connections.running import until
-from serving import Recorder, accept, echo, serving
 from wire import BINARY, CLOSE, PING, PONG, TEXT
+
+from .serving import Recorder, accept, echo, serving
 
 
 def closing(**event):

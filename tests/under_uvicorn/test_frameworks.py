@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from serving import WS, serving
 
 from fastws.aio import connect
 from fastws.errors import InvalidStatus
+
+from .serving import WS, serving
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -133,8 +134,10 @@ async def test_django_channels(channels):
 def test_the_command_line_serves_and_shuts_down(loop, tmp_path):
     if loop == "uvloop":
         pytest.importorskip("uvloop")
-    (tmp_path / "program.py").write_text("from serving import echo as app\n", encoding="utf-8")
-    path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", Path(__file__).parent]))
+    (tmp_path / "program.py").write_text(
+        "from under_uvicorn.serving import echo as app\n", encoding="utf-8"
+    )
+    path = os.pathsep.join(map(str, [ROOT, ROOT / "tests"]))
     command = ["uvicorn", "program:app", "--ws", WS, "--port", "0", "--loop", loop]
     with subprocess.Popen(
         [sys.executable, "-m", *command, "--app-dir", str(tmp_path), "--lifespan", "off"],

@@ -5,8 +5,9 @@ import socket
 
 import pytest
 from connections.running import until
-from serving import accept, echo, serving
 from wire import TEXT
+
+from .serving import accept, echo, serving
 
 
 class Scopes:

@@ -1,0 +1,1 @@
+"""uvicorn with our protocol class: whole applications over real sockets."""
