@@ -270,7 +270,9 @@ async def test_a_server_gets_all_that_came_with_the_request_and_the_end(network,
     async def handler(ws):
         got.set_result(await receive_slowly(ws))
 
-    async with network.serve(handler, max_queue=4), network.raw(False) as raw:
-        await raw.write(REQUEST.format(path="/", headers="").encode() + hasty(KEY, end))
-        await raw.recv_close()
+    async with network.serve(handler, max_queue=4):
+        async with network.raw(False) as raw:
+            await raw.write(REQUEST.format(path="/", headers="").encode() + hasty(KEY, end))
+            # The server ended the stream, and waits for the client to do the same.
+            await raw.reader.read()
         assert await got == HASTY
