@@ -23,6 +23,7 @@ class Keepalive:
         "_blocked_seconds",
         "_ping_at",
         "_received_at_ping",
+        "_unread",
         "interval",
         "timeout",
     )
@@ -33,6 +34,7 @@ class Keepalive:
         self._ping_at: Optional[float] = None
         self._answer_by: Optional[float] = None
         self._received_at_ping = 0
+        self._unread = 0
         self._blocked_seconds = 0.0
 
     def start(self, now: float) -> None:
@@ -52,11 +54,14 @@ class Keepalive:
         return min(self._ping_at, self._answer_by)
 
     def handle_timeout(
-        self, now: float, bytes_received: int, reading_paused: bool
+        self, now: float, bytes_received: int, reading_paused: bool, unread: int
     ) -> Union[Literal["ping"], tuple[Literal["fail"], str], None]:
-        """Say what is due: a ping, the end of the connection and why, or nothing yet."""
+        """Say what is due: a ping, the end of the connection and why, or nothing yet.
+
+        ``unread`` messages have arrived that the application has not taken.
+        """
         if self._answer_by is not None and now >= self._answer_by:
-            cause = self._judge(now, bytes_received, reading_paused)
+            cause = self._judge(now, bytes_received, reading_paused, unread)
             if cause is not None:
                 return "fail", cause
         if self._ping_at is None or now < self._ping_at:
@@ -66,13 +71,22 @@ class Keepalive:
         if self.timeout is not None and self._answer_by is None:
             self._answer_by = now + self.timeout
             self._received_at_ping = bytes_received
+            self._unread = unread
             self._blocked_seconds = 0.0
         return "ping"
 
-    def _judge(self, now: float, bytes_received: int, reading_paused: bool) -> Optional[str]:
+    def _judge(
+        self, now: float, bytes_received: int, reading_paused: bool, unread: int
+    ) -> Optional[str]:
         assert self._answer_by is not None
+        assert self.timeout is not None
         if bytes_received != self._received_at_ping:
             self._answer_by = None
+            return None
+        if reading_paused and unread < self._unread:
+            # Slow, but at work: what the peer answered is read when its turn comes.
+            self._unread = unread
+            self._answer_by = now + self.timeout
             return None
         late = now - self._answer_by
         if late > _LATE_SECONDS and not self._blocked_seconds:

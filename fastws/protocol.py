@@ -315,12 +315,18 @@ class Protocol(Opening):
         """When ``handle_timeout`` is due next, or None."""
         return self._deadline if self._deadline is not None else self._keepalive.next_deadline
 
-    def handle_timeout(self, now: float, *, reading_paused: bool = False) -> list[Event]:
-        """Do what is due at ``now``; ``reading_paused``: we did not take what the peer may send."""
+    def handle_timeout(
+        self, now: float, *, reading_paused: bool = False, unread: int = 0
+    ) -> list[Event]:
+        """Do what is due at ``now``; ``reading_paused``: we did not take what the peer may send.
+
+        While the ``unread`` messages get fewer, a peer that cannot be heard is not given up.
+        """
         self._now = now
         if self._deadline is not None:
             return self._handle_deadline() if now >= self._deadline else []
-        due = self._keepalive.handle_timeout(now, self.reader.bytes_received, reading_paused)
+        received = self.reader.bytes_received
+        due = self._keepalive.handle_timeout(now, received, reading_paused, unread)
         if due == "ping":
             if self._pings is not None and len(self._pings) >= _MAX_WAITING_PINGS:
                 self._pings = {key: ping for key, ping in self._pings.items() if ping[1]}

@@ -144,6 +144,26 @@ def test_a_full_receive_queue_is_named(role):
     )
 
 
+def test_an_application_that_is_slow_but_at_work_is_no_reason_to_close(role):
+    protocol = Protocol(role)
+    for now, unread in [(20, 50), (40, 30), (60, 10), (80, 9)]:
+        protocol.handle_timeout(now, reading_paused=True, unread=unread)
+    assert protocol.state is State.OPEN
+    # It took nothing from here on.
+    protocol.handle_timeout(100, reading_paused=True, unread=9)
+    assert protocol.state is State.CLOSING
+    assert "did not call recv()" in protocol.close_exc.cause
+
+
+def test_a_peer_is_judged_when_reading_goes_on_after_a_slow_application(role):
+    protocol = Protocol(role)
+    protocol.handle_timeout(20, reading_paused=True, unread=9)
+    protocol.handle_timeout(40, reading_paused=True, unread=3)
+    protocol.handle_timeout(60, unread=0)
+    assert protocol.state is State.CLOSING
+    assert protocol.close_exc.cause == f"{SILENT}; the peer is silent"
+
+
 def test_an_event_loop_that_was_blocked_gets_time_to_read_and_is_named(role):
     protocol = Protocol(role)
     protocol.handle_timeout(20.0)

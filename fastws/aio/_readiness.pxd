@@ -13,5 +13,6 @@ cdef class Readiness:
     cdef int _poll_other(self) except -1
     cdef int _check(self, int index) except -1
     cpdef int poll(self) except -1
+    cpdef int count(self) except -1
     cpdef int fd(self, int index) except? -1
     cpdef int events(self, int index) except? -1

@@ -129,6 +129,10 @@ cdef class Readiness:
         self._count = count
         return count
 
+    cpdef int count(self) except -1:
+        """Return how many ``poll`` found."""
+        return self._count
+
     cpdef int fd(self, int index) except? -1:
         self._check(index)
         return self._batch[index].fd

@@ -11,7 +11,7 @@ cdef int _READS_PER_TURN, _READ, _WRITE
 
 
 cdef class Watched:
-    cpdef on_ready(self, int events)
+    cpdef bint on_ready(self, int events) except -1
 
 
 cdef class SocketTransport(Watched):
@@ -34,8 +34,8 @@ cdef class SocketTransport(Watched):
     cdef object _sockname
     cdef object _peername
 
-    @cython.locals(nbytes=Py_ssize_t, reads=int)
-    cpdef _read_ready(self)
+    @cython.locals(nbytes=Py_ssize_t, reads=int, full=bint)
+    cpdef bint _read_ready(self) except -1
     @cython.locals(frames=CFrameBuffer)
     cdef _take(self, Py_ssize_t nbytes)
     cdef _buffer(self)

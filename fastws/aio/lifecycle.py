@@ -326,7 +326,9 @@ class Lifecycle(Messages, Attributes):
             now = self.loop.time()
             if self._write_deadline is not None and now >= self._write_deadline:
                 self._check_writing(now)
-            events = self.protocol.handle_timeout(now, reading_paused=self._reading_paused)
+            events = self.protocol.handle_timeout(
+                now, reading_paused=self._reading_paused, unread=self._waiting()
+            )
             if events:
                 self._handle_handshake(events)
             self._flush()

@@ -32,8 +32,9 @@ class _Listener(Watched):
         self._others = select.poll()
         self._others.register(sock, select.POLLIN)
 
-    def on_ready(self, events: int) -> None:
+    def on_ready(self, events: int) -> bool:
         self._server.accept(self)
+        return False
 
     def has_more(self) -> bool:
         """Whether others wait. To accept when nobody does costs a good part of a handshake."""

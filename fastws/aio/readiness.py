@@ -68,6 +68,10 @@ class Readiness:
         self._batch = self._queue.poll(0)
         return len(self._batch)
 
+    def count(self) -> int:
+        """Return how many ``poll`` found."""
+        return len(self._batch)
+
     def fd(self, index: int) -> int:
         return self._batch[index][0]
 

@@ -30,8 +30,11 @@ _WRITE = WRITABLE
 class Watched:
     """Something with a descriptor that a ``Poller`` watches."""
 
-    def on_ready(self, events: int) -> None:
-        """Act on readiness: READABLE, WRITABLE, or what else the system tells."""
+    def on_ready(self, events: int) -> bool:
+        """Act on readiness: READABLE, WRITABLE, or what else the system tells.
+
+        Return whether it was so much that others may have to wait.
+        """
         raise NotImplementedError
 
 
@@ -97,17 +100,21 @@ class SocketTransport(Watched):
         except OSError:
             return None
 
-    def on_ready(self, events: int) -> None:
+    def on_ready(self, events: int) -> bool:
+        much = False
         if events & ~_WRITE:  # errors and hang-ups show when reading
             if self._events & _READ:
-                self._read_ready()
+                much = self._read_ready()
             elif not events & (_READ | _WRITE):
                 self._lose(None)
         if events & _WRITE and self._events & _WRITE:
             self._write_ready()
+        return much
 
-    def _read_ready(self) -> None:
+    def _read_ready(self) -> bool:
+        """Read this connection's share of a turn; return whether it filled a buffer."""
         reads = _READS_PER_TURN
+        full = False
         while reads > 0:
             reads -= 1
             buffer: Any = self._buffer()
@@ -115,9 +122,9 @@ class SocketTransport(Watched):
                 nbytes = self._wire.receive(buffer)
             except OSError as error:
                 self._lose(error)
-                return
+                break
             if nbytes < 0:
-                return
+                break
             full = nbytes == len(buffer)
             if self._records is not None:
                 self._records.receive(buffer, nbytes)
@@ -128,7 +135,8 @@ class SocketTransport(Watched):
                 self._take(nbytes)
             # What was closed meanwhile may be somebody else's descriptor by now.
             if not full or self._fd < 0 or not self._events & _READ:
-                return
+                break
+        return full
 
     def _buffer(self) -> Any:
         # Encrypted bytes are copied from there before the connection needs it.

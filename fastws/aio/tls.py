@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Optional
 
-from .hot import READABLE, WRITABLE, Records, SocketTransport, Watched, Wire
+from .hot import READABLE, WRITABLE, Poller, Records, SocketTransport, Watched, Wire
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
     from .connection import Connection
-    from .hot import Poller
 
 __all__ = ["TLSHandshake"]
 
@@ -53,21 +52,25 @@ class TLSHandshake(Watched):
             poller.register(sock.fileno(), self)
         self._go_on()
 
-    def on_ready(self, events: int) -> None:
+    def on_ready(self, events: int) -> bool:
         try:
             if events & WRITABLE:
                 self._send(b"")
             if events & ~WRITABLE:
-                buffer = self._connection._buffer
-                nbytes = self._wire.receive(buffer)
-                if nbytes < 0:
-                    return
-                if nbytes == 0:
-                    raise ConnectionResetError("the peer closed during the TLS handshake")
-                self._records.receive(buffer, nbytes)
-                self._go_on()
+                self._receive()
         except (OSError, ValueError) as error:
             self._fail(error)
+        return True  # signatures take long
+
+    def _receive(self) -> None:
+        buffer = self._connection._buffer
+        nbytes = self._wire.receive(buffer)
+        if nbytes < 0:
+            return
+        if nbytes == 0:
+            raise ConnectionResetError("the peer closed during the TLS handshake")
+        self._records.receive(buffer, nbytes)
+        self._go_on()
 
     def _go_on(self) -> None:
         try:
@@ -99,8 +102,10 @@ class TLSHandshake(Watched):
 
     def _finish(self) -> None:
         self._leave()
+        # If this was the last one in it, the poller is gone.
+        poller = None if self._poller is None else Poller.of(self._loop)
         SocketTransport(
-            self._loop, self._sock, self._connection, self._poller, self._peername, self._records
+            self._loop, self._sock, self._connection, poller, self._peername, self._records
         )
         if not self.done.done():
             self.done.set_result(None)

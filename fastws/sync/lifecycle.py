@@ -110,7 +110,8 @@ class Lifecycle(Channel, Attributes):
         if now < self._deadline:
             return
         with self._state_lock:
-            self.protocol.handle_timeout(now, reading_paused=len(self._messages) > self._high)
+            unread = len(self._messages)
+            self.protocol.handle_timeout(now, reading_paused=unread > self._high, unread=unread)
             self._note_state()
         self._flush()
         self._finish()
