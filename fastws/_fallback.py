@@ -544,7 +544,7 @@ class MessageReader:
             self._max_size = self._max_deflated = sys.maxsize
         else:
             if max_size < 0:
-                raise ValueError(f"max_size must be positive or None, not {max_size}")
+                raise ValueError(f"max_size must be at least 0, or None, not {max_size}")
             self._max_size = max_size
             # Data that does not shrink grows by at most this (zlib's own bound, block headers).
             self._max_deflated = max_size + (max_size >> 3) + (max_size >> 6) + 1024

@@ -677,7 +677,7 @@ cdef class MessageReader:
             self._max_size = self._max_deflated = NO_LIMIT
         else:
             if max_size < 0:
-                raise ValueError(f"max_size must be positive or None, not {max_size}")
+                raise ValueError(f"max_size must be at least 0, or None, not {max_size}")
             self._max_size = min(max_size, NO_LIMIT)
             # Data that does not shrink grows by at most this (zlib's own bound, block headers).
             self._max_deflated = min(max_size + (max_size >> 3) + (max_size >> 6) + 1024, NO_LIMIT)
