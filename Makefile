@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 
+# What failed while two processes had the machine gets a second chance, alone.
+AGAIN = FASTWS_EXTENSIONS=$(1) $(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none
+
 .PHONY: help bench test pure lint sanitizers fuzz autobahn clean
 
 help:  ## List the targets
@@ -17,8 +20,8 @@ bench: $(VENV)/bin/python  ## Build, install and compare with what people use no
 
 test: $(VENV)/bin/python  ## Build in place and run the tests, compiled and pure (about 5 min)
 	FASTWS_EXTENSIONS=1 $(VENV)/bin/python -m pip install --quiet --editable '.[test,uvloop]'
-	FASTWS_EXTENSIONS=1 $(VENV)/bin/python -m pytest -q -n 2 --reruns 2
-	FASTWS_EXTENSIONS=0 $(VENV)/bin/python -m pytest -q -n 2 --reruns 2
+	FASTWS_EXTENSIONS=1 $(VENV)/bin/python -m pytest -q -n 2 || $(call AGAIN,1)
+	FASTWS_EXTENSIONS=0 $(VENV)/bin/python -m pytest -q -n 2 || $(call AGAIN,0)
 
 lint: $(VENV)/bin/python  ## Check style and types
 	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'

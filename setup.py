@@ -2,6 +2,7 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
@@ -35,6 +36,17 @@ class BuildKernels(build_ext):
                 "the Python headers and reinstall; FASTWS_EXTENSIONS=1 makes this an error.",
                 file=sys.stderr,
             )
+
+    def build_extensions(self):
+        """Compile several at a time, bar the kernels: they share the objects of hand-written C."""
+        self.check_extensions_list(self.extensions)
+        kernels = [ext for ext in self.extensions if len(ext.sources) > 1]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            jobs = [pool.submit(lambda: [self.build_extension(ext) for ext in kernels])]
+            others = (ext for ext in self.extensions if ext not in kernels)
+            jobs += [pool.submit(self.build_extension, ext) for ext in others]
+            for job in jobs:
+                job.result()
 
 
 def extensions():
