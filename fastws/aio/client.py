@@ -75,8 +75,9 @@ class ClientConnection(Connection):
 class connect:
     """Connect to a server: ``async with connect(uri) as ws``, or ``ws = await connect(uri)``.
 
-    ``async for ws in connect(uri)`` connects again each time the connection ends, after a random,
-    growing delay; ``process_exception`` decides which errors end that. ``proxy`` is an address,
+    ``async for ws in connect(uri)`` connects again each time the connection ends, and waits after a
+    failed attempt, for the seconds that ``reconnect_delays`` yields: random, growing ones.
+    ``process_exception`` decides which errors end that. ``proxy`` is an address,
     True for what the environment says, or None. ``compression`` is "deflate", None or a
     ``Deflate``. ``max_queue`` (messages) and ``write_limit`` (bytes) are high-water marks, or pairs
     of high and low. Timeouts are in seconds; None turns one off. Other keyword arguments go to the
