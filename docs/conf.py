@@ -1,5 +1,6 @@
 """How Sphinx builds the documents: `.ci/docs` runs it, with warnings as errors."""
 
+import enum
 import html
 import os
 import re
@@ -38,7 +39,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "inherited-members": True}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
 
@@ -60,6 +61,21 @@ def let_long_names_break(app: object, doctree: nodes.document, docname: str) -> 
             literal.replace_self(nodes.raw("", code, format="html"))
 
 
+def leave_out_constructors(
+    app: object,
+    what: str,
+    name: str,
+    thing: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str, str] | None:
+    """Show no arguments where nobody calls the class: of exceptions and enumerations."""
+    is_enum = isinstance(thing, type) and issubclass(thing, enum.Enum)
+    return ("", "") if signature and (what == "exception" or is_enum) else None
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", leave_out_missing_pages)
+    app.connect("autodoc-process-signature", leave_out_constructors)
     app.connect("doctree-resolved", let_long_names_break)

@@ -140,10 +140,9 @@ class InvalidStatus(InvalidHandshake):
         self.response = response
 
     def __str__(self) -> str:
-        response = self.response
+        reason = printable(self.response.reason_phrase)
         return (
-            f"server answered HTTP {response.status_code} "
-            + printable(response.reason_phrase).rstrip()
+            f"server answered HTTP {self.response.status_code} {reason}".rstrip()
             + " instead of 101 Switching Protocols"
         )
 

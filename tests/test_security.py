@@ -1,4 +1,4 @@
-"""Promises of docs/security.md that no other file of tests is about: logs, defaults, compression."""
+"""Promises of docs/security.md that are nobody else's topic: logs, defaults, compression."""
 
 import asyncio
 import contextlib
@@ -121,11 +121,12 @@ def test_clients_check_certificates_by_default(layer, monkeypatch):
     async def main():
         async with serve(echo, "127.0.0.1", 0) as server:  # plain: the TLS handshake fails
             uri = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            if layer == "aio":
+                connecting = aio.connect(uri, proxy=None)
+            else:
+                connecting = asyncio.to_thread(sync.connect, uri, proxy=None)
             with pytest.raises(OSError):
-                if layer == "aio":
-                    await aio.connect(uri, proxy=None)
-                else:
-                    await asyncio.to_thread(sync.connect, uri, proxy=None)
+                await connecting
 
     logging.getLogger("fastws.server").disabled = True
     try:
@@ -155,14 +156,18 @@ def test_a_message_sent_without_compression_leaves_no_trace_in_the_next():
     assert len(apart) == 1
 
 
-@pytest.mark.parametrize("reason", ["a\n2000-01-01 ERROR all is lost", "\x1b[2J", "\x9b2J", "\u202e"])
+@pytest.mark.parametrize(
+    "reason", ["a\n2000-01-01 ERROR all is lost", "\x1b[2J", "\x9b2J", "\u202e"]
+)
 def test_a_close_reason_is_one_line_in_a_log(reason):
     close = Close(4000, reason)
     assert close.reason == reason
     assert str(ConnectionClosedError(close, None)).isprintable()
 
 
-@pytest.mark.parametrize("uri", ["ws://ann:open/sesame@h/", "ws://ann:open#sesame@h/p", "ws://a:opensesame@h:x"])
+@pytest.mark.parametrize(
+    "uri", ["ws://ann:open/sesame@h/", "ws://ann:open#sesame@h/p", "ws://a:opensesame@h:x"]
+)
 def test_a_password_that_was_not_escaped_is_in_no_exception(uri):
     with pytest.raises(InvalidURI) as caught:
         connect(uri)

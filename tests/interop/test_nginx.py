@@ -15,10 +15,10 @@ import threading
 import time
 
 import pytest
+from pages.blocks import ROOT, read_blocks
 
 from fastws import aio, sync
 from fastws.errors import ConnectionClosed, ConnectionClosedError, InvalidStatus
-from pages.blocks import ROOT, read_blocks
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SECONDS = 20  # for one step; nothing here takes as long
@@ -65,9 +65,7 @@ class Nginx:
             with socket.create_server(("127.0.0.1", 0)) as sock:
                 self.port = sock.getsockname()[1]
             configuration = self._folder / "nginx.conf"
-            configuration.write_text(
-                CONFIGURATION.format(folder=self._folder, page=self._page())
-            )
+            configuration.write_text(CONFIGURATION.format(folder=self._folder, page=self._page()))
             self._process = subprocess.Popen(
                 [NGINX, "-p", self._folder, "-c", configuration, "-e", "error.log"],
                 stdin=subprocess.DEVNULL,

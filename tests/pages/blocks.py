@@ -2,7 +2,7 @@
 
 Comments before a block, which readers do not see, say how it runs:
 
-    <!-- run: to its end -->            a program in a process of its own; then `output` has what it printed
+    <!-- run: to its end -->            a program in a process of its own; `output` has what it said
     <!-- run: in the background -->     the same, until the page ends
     <!-- run: not, because REASON -->
     <!-- needs: MODULE -->              or MODULE>=17: without it, this block is left out

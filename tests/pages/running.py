@@ -14,8 +14,9 @@ import socket
 import time
 from pathlib import Path
 
-from pages.blocks import IN_PLACE, IN_THE_BACKGROUND, TO_ITS_END, Block
 from processes import SECONDS, Process
+
+from pages.blocks import IN_PLACE, IN_THE_BACKGROUND, TO_ITS_END, Block
 
 PAGE_SECONDS = 30
 
