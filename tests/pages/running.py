@@ -55,6 +55,7 @@ class Page:
         return _port.sub(self._free_port, code).replace("localhost", "127.0.0.1")
 
     async def run(self, blocks: list[Block]) -> None:
+        before = asyncio.all_tasks()
         for block in blocks:
             missing = [need for need in block.needs if not _is_here(need)]
             if missing:
@@ -65,7 +66,7 @@ class Page:
                 self._run_process(block)
             else:
                 assert block.reason_not_to_run, f"line {block.line}: run: {block.run}?"
-        left = asyncio.all_tasks() - {asyncio.current_task()}
+        left = asyncio.all_tasks() - before
         assert not left, f"tasks left behind: {left}"
 
     async def _run_in_place(self, block: Block) -> None:
