@@ -49,7 +49,8 @@ class ConnectionClosed(WebSocketException):
     """The connection is closed: nothing more can be sent or received.
 
     ``rcvd`` and ``sent`` are the close frames of either side, or None; ``rcvd_then_sent`` tells
-    who closed first when both are there (True: the peer did).
+    who closed first when both are there (True: the peer did). ``cause`` says what else is known of
+    why it ended, such as a keepalive time-out; it may be empty.
     """
 
     def __init__(
