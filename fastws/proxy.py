@@ -41,15 +41,15 @@ def find_proxy(uri: URI, proxy: Union[str, Literal[True], None]) -> Union[str, N
 
 def open_proxy(address: str, package: Literal["sync", "async_.asyncio"]) -> Any:
     """Return the ``Proxy`` of python-socks for an address: call its ``connect(host, port)``."""
-    parts = urlsplit(address)
     shown = without_credentials(address)
-    if parts.scheme not in _TYPES:
-        raise InvalidProxy(shown, f"its scheme must be one of {', '.join(_TYPES)}")
     try:
+        parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError:
         # Its text may have a part of a password in it that was not escaped.
-        raise InvalidProxy(shown, "its port is not a number from 0 to 65535") from None
+        raise InvalidProxy(shown, "its host or its port (0 to 65535) is not one") from None
+    if parts.scheme not in _TYPES:
+        raise InvalidProxy(shown, f"its scheme must be one of {', '.join(_TYPES)}")
     if not host:
         raise InvalidProxy(shown, "it has no host")
     if parts.path.strip("/") or parts.query or parts.fragment:
