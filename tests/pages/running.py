@@ -11,6 +11,7 @@ import inspect
 import os
 import re
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Page:
     def __init__(self, path: Path, folder: Path) -> None:
         self._path = path
         self._folder = folder
-        self._ports: dict[str, socket.socket] = {}
+        self._ports: dict[str, int] = {}
         self._exit = contextlib.ExitStack()
         self.names: dict[str, object] = {"__name__": "__page__", "output": ""}
         self.left_out: list[str] = []
@@ -42,13 +43,16 @@ class Page:
         self._exit.close()
 
     def _free_port(self, match: re.Match[str]) -> str:
-        sock = self._ports.get(match[0])
-        if sock is None:
-            # Bound and never listening, it keeps the port from all but those that ask for it.
-            sock = self._ports[match[0]] = self._exit.enter_context(socket.socket())
+        if match[0] not in self._ports:
+            sock = self._exit.enter_context(socket.socket())
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
+            self._ports[match[0]] = sock.getsockname()[1]
+            # Bound and never listening, it keeps the port from all but those that ask for it; other
+            # systems than Linux would keep it from these, too.
+            if sys.platform != "linux":
+                sock.close()
+        return str(self._ports[match[0]])
 
     def here(self, code: str) -> str:
         """Return code with addresses that are free on this machine."""
