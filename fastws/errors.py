@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from .frames import CloseCode
+from .frames import CloseCode, printable
 
 if TYPE_CHECKING:
     from .frames import Close
@@ -49,7 +49,8 @@ class ConnectionClosed(WebSocketException):
     """The connection is closed: nothing more can be sent or received.
 
     ``rcvd`` and ``sent`` are the close frames of either side, or None; ``rcvd_then_sent`` tells
-    who closed first when both are there (True: the peer did).
+    who closed first when both are there (True: the peer did). ``cause`` says what else is known of
+    why it ended, such as a keepalive time-out; it may be empty.
     """
 
     def __init__(
@@ -140,9 +141,9 @@ class InvalidStatus(InvalidHandshake):
         self.response = response
 
     def __str__(self) -> str:
-        response = self.response
+        reason = printable(self.response.reason_phrase)
         return (
-            f"server answered HTTP {response.status_code} {response.reason_phrase}".rstrip()
+            f"server answered HTTP {self.response.status_code} {reason}".rstrip()
             + " instead of 101 Switching Protocols"
         )
 
@@ -160,7 +161,7 @@ class InvalidHeader(InvalidHandshake):
             return f"missing {self.name} header"
         if self.value == "":
             return f"empty {self.name} header"
-        return f"invalid {self.name} header: {self.value}"
+        return f"invalid {self.name} header: {printable(self.value)}"
 
 
 class InvalidHeaderFormat(InvalidHeader):
@@ -258,7 +259,8 @@ class InvalidProxyStatus(ProxyError):
         self.response = response
 
     def __str__(self) -> str:
-        return f"proxy answered HTTP {self.response.status_code} {self.response.reason_phrase}"
+        reason = printable(self.response.reason_phrase)
+        return f"proxy answered HTTP {self.response.status_code} {reason}"
 
 
 class ProtocolError(WebSocketException):

@@ -9,6 +9,13 @@ from typing import NamedTuple, Optional, Union
 __all__ = ["Close", "CloseCode", "Fragment", "Header", "Opcode", "Ping", "Pong", "Role", "State"]
 
 
+def printable(text: str) -> str:
+    """Return text of a peer as one line, fit for logs: what is not printed is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 class Role(enum.Enum):
     """Our side of a connection; the peer has the other one."""
 
@@ -102,4 +109,4 @@ class Close:
         except ValueError:
             meaning = "private use" if self.code >= 4000 else "registered"
         text = f"{int(self.code)} ({meaning})"
-        return f"{text} {self.reason}" if self.reason else text
+        return f"{text} {printable(self.reason)}" if self.reason else text

@@ -69,7 +69,7 @@ class Request:
 
 @dataclass
 class Response:
-    """A handshake response."""
+    """A handshake response; of the body of a refusal, at most the first MiB is kept."""
 
     status_code: int
     reason_phrase: str

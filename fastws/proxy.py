@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 from .errors import InvalidProxy, InvalidProxyStatus, ProxyError
 from .headers import Headers
 from .http11 import Response
+from .uri import without_credentials
 
 if TYPE_CHECKING:
     from .uri import URI
@@ -40,17 +41,19 @@ def find_proxy(uri: URI, proxy: Union[str, Literal[True], None]) -> Union[str, N
 
 def open_proxy(address: str, package: Literal["sync", "async_.asyncio"]) -> Any:
     """Return the ``Proxy`` of python-socks for an address: call its ``connect(host, port)``."""
-    parts = urlsplit(address)
-    if parts.scheme not in _TYPES:
-        raise InvalidProxy(address, f"its scheme must be one of {', '.join(_TYPES)}")
+    shown = without_credentials(address)
     try:
+        parts = urlsplit(address)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise InvalidProxy(address, str(error)) from None
+    except ValueError:
+        # Its text may have a part of a password in it that was not escaped.
+        raise InvalidProxy(shown, "its host or its port (0 to 65535) is not one") from None
+    if parts.scheme not in _TYPES:
+        raise InvalidProxy(shown, f"its scheme must be one of {', '.join(_TYPES)}")
     if not host:
-        raise InvalidProxy(address, "it has no host")
+        raise InvalidProxy(shown, "it has no host")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise InvalidProxy(address, "it must have no path, query or fragment")
+        raise InvalidProxy(shown, "it must have no path, query or fragment")
     try:
         socks = importlib.import_module("python_socks")
         proxy = importlib.import_module(f"python_socks.{package}").Proxy

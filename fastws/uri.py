@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from .errors import InvalidURI
 
-__all__ = ["URI", "parse_uri"]
+__all__ = ["URI", "parse_uri", "without_credentials"]
 
 _DEFAULT_PORTS = {False: 80, True: 443}
 # A DNS name, 253 characters at most and one final dot (RFC 1035 §2.3.4).
@@ -19,7 +19,6 @@ _MAX_HOST_LENGTH = 254
 _MAX_LABEL_LENGTH = 63
 
 _forbidden = re.compile(r"[\x00-\x20\x7f-\x9f]")
-_user_info = re.compile(r"//[^/?#]*@")
 _not_visible_ascii = re.compile(r"[^!-~]+")
 _label = re.compile(r"[a-z0-9_~-]+")
 _port = re.compile(r"[0-9]{1,5}")
@@ -85,7 +84,20 @@ def parse_uri(text: str) -> URI:
         return _parse(text)
     except ValueError as error:
         # Whoever logs the error must not log a password.
-        raise InvalidURI(_user_info.sub("//***@", text), str(error)) from None
+        raise InvalidURI(without_credentials(text), str(error)) from None
+
+
+def without_credentials(address: str) -> str:
+    """Return an address, perhaps a wrong one, without what may be a user name and password.
+
+    Whoever forgets to escape a slash in a password must not find the rest of it in a log, so all up
+    to the last @ goes.
+    """
+    head, at, rest = address.rpartition("@")
+    if not at:
+        return address
+    scheme, separator, _ = head.partition("://")
+    return f"{scheme}{separator}***@{rest}" if separator else f"***@{rest}"
 
 
 def _parse(text: str) -> URI:

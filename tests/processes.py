@@ -70,6 +70,10 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def running(self):
+        return self._process.poll() is None
+
     def end(self):
         """Wait until it ends; return its exit code and what else it printed."""
         code = self._process.wait(SECONDS)

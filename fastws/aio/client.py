@@ -75,14 +75,16 @@ class ClientConnection(Connection):
 class connect:
     """Connect to a server: ``async with connect(uri) as ws``, or ``ws = await connect(uri)``.
 
-    ``async for ws in connect(uri)`` connects again each time the connection ends, after a random,
-    growing delay; ``process_exception`` decides which errors end that. ``proxy`` is an address,
-    True for what the environment says, or None. ``compression`` is "deflate", None or a
-    ``Deflate``. ``max_queue`` (messages) and ``write_limit`` (bytes) are high-water marks, or pairs
-    of high and low. Timeouts are in seconds; None turns one off. Other keyword arguments go to the
-    event loop's ``create_connection``: ``ssl``, ``server_hostname``, ``sock``, ``host``, ``port``.
+    ``async for ws in connect(uri)`` connects again each time the connection ends, and waits after a
+    failed attempt, for the seconds that ``reconnect_delays`` yields: random, growing ones.
+    ``process_exception`` decides which errors end that. ``proxy`` is an address, True for what the
+    environment says, or None. ``compression`` is "deflate", None or a ``Deflate``. ``max_queue``
+    (messages) and ``write_limit`` (bytes) are high-water marks, or pairs of high and low. Timeouts
+    are in seconds; None turns one off. Other keyword arguments go to the event loop's
+    ``create_connection``: ``ssl``, ``server_hostname``, ``sock``, ``host``, ``port``.
 
-    Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake or TimeoutError.
+    Raises InvalidURI, ValueError or TypeError for a wrong argument; and, awaited or entered,
+    InvalidProxy, OSError, InvalidHandshake or TimeoutError.
     """
 
     def __init__(

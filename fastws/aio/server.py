@@ -189,6 +189,9 @@ class serve:
     a ``Deflate``. ``max_queue`` (messages) and ``write_limit`` (bytes) are high-water marks, or
     pairs of high and low. Timeouts are in seconds; None turns one off. Other keyword arguments go
     to the event loop's ``create_server``: ``ssl``, ``sock``, ``reuse_port``, ``backlog``, ...
+
+    Raises ValueError or TypeError for a wrong argument; and, awaited or entered, OSError when it
+    cannot listen there.
     """
 
     def __init__(

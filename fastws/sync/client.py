@@ -221,7 +221,8 @@ def connect(uri: str, **kwargs: Any) -> ClientConnection:
     mark, or a pair of high and low. Timeouts are in seconds; None turns one off. ``reconnect``
     lists all arguments; those it does not know go to ``socket.create_connection``.
 
-    Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake or TimeoutError.
+    Raises InvalidURI, ValueError or TypeError for a wrong argument, InvalidProxy, OSError,
+    InvalidHandshake or TimeoutError.
     """
     return reconnect(uri, **kwargs).connect()
 

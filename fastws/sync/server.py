@@ -316,6 +316,8 @@ def serve(
     "deflate", None or a ``Deflate``. ``max_queue`` (messages) is a high-water mark, or a pair of
     high and low. Timeouts are in seconds; None turns one off. Other keyword arguments go to
     ``socket.create_server``: ``backlog``, ``reuse_port``, ``dualstack_ipv6``.
+
+    Raises OSError when it cannot listen there, ValueError or TypeError for a wrong argument.
     """
     options = ServerOptions(
         origins=origins,

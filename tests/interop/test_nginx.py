@@ -15,6 +15,7 @@ import threading
 import time
 
 import pytest
+from pages.blocks import ROOT, read_blocks
 
 from fastws import aio, sync
 from fastws.errors import ConnectionClosed, ConnectionClosedError, InvalidStatus
@@ -26,6 +27,12 @@ IDLE_SECONDS = 1  # how long the proxy lets a connection be silent
 MIB = 1024 * 1024
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+[PAGE] = [
+    block.code
+    for block in read_blocks((ROOT / "docs/guides/proxies.md").read_text(encoding="utf-8"))
+    if block.language == "nginx"
+]
 
 CONFIGURATION = """
 daemon off;
@@ -40,22 +47,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    map $http_upgrade $connection_upgrade {{ default upgrade; "" close; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://{backend};
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Real-IP $remote_addr;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_read_timeout {idle}s;
-            proxy_send_timeout {idle}s;
-        }}
-    }}
+    {page}
 }}
 """
 
@@ -73,14 +65,7 @@ class Nginx:
             with socket.create_server(("127.0.0.1", 0)) as sock:
                 self.port = sock.getsockname()[1]
             configuration = self._folder / "nginx.conf"
-            configuration.write_text(
-                CONFIGURATION.format(
-                    folder=self._folder,
-                    port=self.port,
-                    backend=self._backend,
-                    idle=self._idle_seconds,
-                )
-            )
+            configuration.write_text(CONFIGURATION.format(folder=self._folder, page=self._page()))
             self._process = subprocess.Popen(
                 [NGINX, "-p", self._folder, "-c", configuration, "-e", "error.log"],
                 stdin=subprocess.DEVNULL,
@@ -91,6 +76,18 @@ class Nginx:
                 return self
             self._end()
         raise AssertionError((self._folder / "error.log").read_text())
+
+    def _page(self):
+        """Return what docs/guides/proxies.md says, for the addresses and times of a test."""
+        configuration = PAGE
+        for theirs, ours in (
+            ("listen 80;", f"listen 127.0.0.1:{self.port};"),
+            ("127.0.0.1:8765;", f"{self._backend};"),
+            ("timeout 60s;", f"timeout {self._idle_seconds}s;"),
+        ):
+            assert theirs in configuration
+            configuration = configuration.replace(theirs, ours)
+        return configuration
 
     def _answers(self):
         end = time.monotonic() + SECONDS

@@ -1,31 +1,16 @@
-"""The code of docs/kernels.md runs as it stands there."""
+"""The Cython of docs/kernels.md compiles and does what it says; test_code.py runs its Python."""
 
 import importlib.util
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from fastws._kernels import compiled
+from pages.blocks import ROOT, read_blocks
 
-ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def test_the_python_of_the_page_runs():
-    names = {}
-    for block in blocks("python"):
-        exec(compile(block, "docs/kernels.md", "exec"), names)
-    assert names["buffer"] == b"hello"
-    assert names["header"].fin
-
+PAGE = ROOT / "docs" / "kernels.md"
 
 SETUP = """
 from Cython.Build import cythonize
@@ -41,7 +26,9 @@ def test_the_cython_of_the_page_compiles_and_runs(tmp_path):
     pytest.importorskip("setuptools")
     from fastws import MessageReader, Role, apply_mask, serialize_frame
 
-    (tmp_path / "page.pyx").write_text("\n".join(blocks("cython")), encoding="utf-8")
+    blocks = read_blocks(PAGE.read_text(encoding="utf-8"))
+    source = "\n".join(block.code for block in blocks if block.language == "cython")
+    (tmp_path / "page.pyx").write_text(source, encoding="utf-8")
     (tmp_path / "setup.py").write_text(SETUP)
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],

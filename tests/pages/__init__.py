@@ -1,0 +1,1 @@
+"""The documents, tested: their code runs, their commands and links exist."""
