@@ -94,9 +94,9 @@ def _missing(program: str, module: bool) -> str:
         return ""
     try:
         spec = find_spec(program)
-        if spec is not None and spec.submodule_search_locations is not None:
-            if find_spec(f"{program}.__main__") is None:
-                return f"{program} is a package without __main__, so it cannot be run"
+        package = spec is not None and spec.submodule_search_locations is not None
+        if package and find_spec(f"{program}.__main__") is None:
+            return f"{program} is a package without __main__, so it cannot be run"
     except ModuleNotFoundError as error:
         # Its own imports are its own affair.
         if not program.startswith(error.name or "?"):

@@ -21,6 +21,9 @@ class Echo(WebSocketHandler):
     def get_compression_options(self):
         return {} if self.settings["deflate"] else None
 
+    def open(self):
+        self.settings["streams"].append(self.ws_connection.stream)
+
     def on_message(self, message):
         self.write_message(message, binary=isinstance(message, bytes))
 
@@ -31,8 +34,10 @@ class Echo(WebSocketHandler):
 @contextlib.asynccontextmanager
 async def connected(deflate=False, **settings):
     """A client of an echo server, and what that server was told by pings."""
-    pings = []
-    application = Application([("/", Echo)], deflate=deflate, pings=pings, **settings)
+    pings, streams = [], []
+    application = Application(
+        [("/", Echo)], deflate=deflate, pings=pings, streams=streams, **settings
+    )
     serving = HTTPServer(application)
     [listening] = bind_sockets(0, "127.0.0.1")
     serving.add_sockets([listening])
@@ -40,10 +45,13 @@ async def connected(deflate=False, **settings):
         f"ws://127.0.0.1:{listening.getsockname()[1]}/",
         compression_options={} if deflate else None,
     )
+    streams.append(client.protocol.stream)
     try:
         yield client, pings
     finally:
         client.close()
+        while not all(stream.closed() for stream in streams):
+            await asyncio.sleep(0.001)
         serving.stop()
         await serving.close_all_connections()
 
