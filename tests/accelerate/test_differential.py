@@ -104,3 +104,16 @@ def test_tornado(accelerated):
         kinds,
         lambda: accelerated("tornado"),
     )
+
+
+def test_websocket_client(accelerated):
+    module = pytest.importorskip("websocket._abnf")
+    from fastws.accelerate.websocket_client import observe_stream
+
+    # What it receives is not masked; it takes masked frames too.
+    kinds = [((), lambda masked=masked: streams(COUNT, masked)) for masked in (True, False)]
+    compare(
+        lambda pieces: observe_stream(module, pieces),
+        kinds,
+        lambda: accelerated("websocket-client"),
+    )
