@@ -314,7 +314,7 @@ class FrameTaker:
         decode: bool = False,
         overhead: int = 0,
     ) -> None:
-        self._templates = templates
+        self._templates = dict(templates)
         self._deliver = deliver
         self._masked = None if masked is None else bool(masked)
         self._limit = sys.maxsize if max_length is None else max_length

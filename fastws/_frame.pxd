@@ -24,6 +24,8 @@ cdef class FrameBuffer:
 
 cdef class FrameTaker:
     cdef dict _templates
+    cdef tuple _template  # the last one, of the first byte
+    cdef uint8_t _first
     cdef object _deliver
     cdef int _mask_bit
     cdef Py_ssize_t _limit

@@ -276,7 +276,7 @@ cdef class FrameTaker:
 
     def __init__(self, dict templates, deliver, *, masked, max_length, bint decode=False,
                  Py_ssize_t overhead=0):
-        self._choose(templates, masked, max_length, decode)
+        self._choose(dict(templates), masked, max_length, decode)
         self._deliver = deliver
         self._overhead = overhead
 
@@ -310,16 +310,16 @@ cdef class FrameTaker:
         cdef Py_ssize_t header_length
         cdef uint64_t length
         cdef uint32_t key
-        cdef PyObject *template = NULL
-        cdef uint8_t first = 0
+        cdef PyObject *template
         if not 0 <= offset <= available:
             raise ValueError(f"offset {offset} is not within {available} bytes")
         while end - head >= 2 and left >= 0:
-            if template == NULL or head[0] != first:
-                first = head[0]
-                template = PyDict_GetItemWithError(self._templates, first)
-            if template == NULL:
-                break
+            if self._template is None or head[0] != self._first:
+                template = PyDict_GetItemWithError(self._templates, head[0])
+                if template == NULL:
+                    break
+                self._first = head[0]
+                self._template = <tuple> template
             if self._mask_bit >= 0 and head[1] & MASK_BIT != self._mask_bit:
                 break
             header_length = _header_length(head[1])
@@ -335,14 +335,14 @@ cdef class FrameTaker:
             key = 0
             if head[1] & MASK_BIT:
                 memcpy(&key, head + header_length - 4, 4)
-            if self._decode and first == FIN_BIT | TEXT:
+            if self._decode and self._first == FIN_BIT | TEXT:
                 payload = _unmasked_text(head + header_length, <Py_ssize_t> length, key)
                 if payload is None:
                     break
             else:
                 payload = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> length)
                 _mask(<uint8_t *> PyBytes_AS_STRING(payload), head + header_length, length, key)
-            frame = _filled(<tuple> template, payload)
+            frame = _filled(self._template, payload)
             if frames is None:
                 self._deliver(frame, <Py_ssize_t> length)
             else:

@@ -32,7 +32,6 @@ SIZES = (64, 4 * KIB, MIB)
 CONNECTIONS = 50
 MASKING_KEY = bytes.fromhex("37fa213d")
 BURST = 500
-AIOHTTP_MESSAGES = 100
 # Messages of 1 MiB are few in the time that others take.
 MIB_SECONDS = 4
 OPCODES = {"text": 0x1, "binary": 0x2}
@@ -156,11 +155,12 @@ def _measure_calls(
                 message = f"{format_size(size)} {kind}"
                 progress(f"accelerate: {name}, {message}")
                 call = row.prepare(b"a" * size, kind == "text")
+                messages = row.messages(size)
                 for _ in range(effort.rounds):
-                    seconds = _time(call, row.messages, effort)
+                    seconds = _time(call, messages, effort)
                     acceleration.add(name, message, False, seconds)
                     with fastws.accelerate(row.target):
-                        seconds = _time(call, row.messages, effort)
+                        seconds = _time(call, messages, effort)
                         acceleration.add(name, message, True, seconds)
 
 
@@ -203,14 +203,20 @@ def _aiohttp_pair() -> tuple[Any, Any]:
     return queue, reader.WebSocketReader(queue, 0, False, True)
 
 
+def _many(size: int) -> int:
+    """So many messages that what is made for them together costs little."""
+    return max(20, min(1000, MIB // size))
+
+
 def _aiohttp_feed(payload: bytes, text: bool) -> Callable[[], object]:
     stream = _frame(payload, text)
 
     def receive() -> None:
         queue, reader = _aiohttp_pair()
-        for _ in range(AIOHTTP_MESSAGES):
-            reader.feed_data(stream)
-            queue._buffer.clear()
+        feed_data, clear = reader.feed_data, queue._buffer.clear
+        for _ in range(_many(len(payload))):
+            feed_data(stream)
+            clear()
 
     return receive
 
@@ -220,7 +226,7 @@ def _aiohttp_read(payload: bytes, text: bool) -> Callable[[], object]:
 
     async def receive() -> object:
         queue, reader = _aiohttp_pair()
-        for _ in range(AIOHTTP_MESSAGES):
+        for _ in range(_many(len(payload))):
             reader.feed_data(stream)
             message = await queue.read()
         return message
@@ -295,19 +301,17 @@ class _Row:
     package: str
     sizes: tuple[int, ...]
     prepare: Callable[[bytes, bool], Callable[[], object]]
-    messages: int = 1
+    messages: Callable[[int], int] = lambda size: 1
 
 
 CALLS = {
     "wsproto receive, without I/O": _Row("wsproto", "wsproto", SIZES, _wsproto),
-    "aiohttp feed_data, a frame at a time": _Row(
-        "aiohttp", "aiohttp", SIZES, _aiohttp_feed, AIOHTTP_MESSAGES
-    ),
+    "aiohttp feed_data, a frame at a time": _Row("aiohttp", "aiohttp", SIZES, _aiohttp_feed, _many),
     f"aiohttp feed_data, {BURST} frames at a time": _Row(
-        "aiohttp", "aiohttp", (64,), _aiohttp_burst, BURST
+        "aiohttp", "aiohttp", (64,), _aiohttp_burst, lambda size: BURST
     ),
     "aiohttp feed_data, and read from its queue": _Row(
-        "aiohttp", "aiohttp", SIZES, _aiohttp_read, AIOHTTP_MESSAGES
+        "aiohttp", "aiohttp", SIZES, _aiohttp_read, _many
     ),
     "websocket-client receive, without I/O": _Row(
         "websocket-client", "websocket", SIZES, _websocket_client_receive
