@@ -79,7 +79,11 @@ def run(suite: Suite, directory: Path, *accelerated: str) -> tuple[set[str], str
     if not (directory / "tests").exists():  # as older releases had it
         command = [re.sub("^tests(?=/|$)", "test", part) for part in command]
     # Nor had they all the files.
-    command = [part for part in command if not part.endswith(".py") or (directory / part).exists()]
+    command = [
+        part
+        for part in command
+        if part.startswith("-") or not part.endswith(".py") or (directory / part).exists()
+    ]
     done = subprocess.run(
         [sys.executable, *accelerated, "-m", *command],
         cwd=directory,
