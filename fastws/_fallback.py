@@ -301,7 +301,8 @@ class FrameTaker:
     """``take_frames`` for one connection: each frame goes to ``deliver(frame, payload_length)``.
 
     The length is in bytes of the wire. ``take`` returns where the others begin. It also stops once
-    the payloads taken, each counted with ``overhead`` bytes more, are over ``room``.
+    the payloads taken, each counted with ``overhead`` bytes more, are over ``room``; ``left`` is
+    what of it was left.
     """
 
     def __init__(
@@ -320,6 +321,7 @@ class FrameTaker:
         self._limit = sys.maxsize if max_length is None else max_length
         self._decode = decode
         self._overhead = overhead
+        self.left = 0
 
     def take(self, data: Buffer, offset: int, room: int) -> int:
         """Deliver the whole frames at ``data[offset]``; return where the others begin."""
@@ -355,6 +357,7 @@ class FrameTaker:
             self._deliver(_filled(template, payload), length)
             room -= length + self._overhead
             offset = start + length
+        self.left = room
         return offset
 
 

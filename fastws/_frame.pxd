@@ -31,6 +31,7 @@ cdef class FrameTaker:
     cdef Py_ssize_t _limit
     cdef bint _decode
     cdef Py_ssize_t _overhead
+    cdef readonly Py_ssize_t left
 
     cdef int _choose(self, dict templates, masked, max_length, bint decode) except -1
     cpdef Py_ssize_t take(self, data, Py_ssize_t offset, Py_ssize_t room) except -1

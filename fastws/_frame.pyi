@@ -34,6 +34,8 @@ def take_frames(
 ) -> tuple[list[Any], int]: ...
 
 class FrameTaker:
+    @property
+    def left(self) -> int: ...
     def __init__(
         self,
         templates: dict[int, tuple[Any, ...]],

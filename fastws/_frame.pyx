@@ -271,7 +271,8 @@ cdef class FrameTaker:
     """``take_frames`` for one connection: each frame goes to ``deliver(frame, payload_length)``.
 
     The length is in bytes of the wire. ``take`` returns where the others begin. It also stops once
-    the payloads taken, each counted with ``overhead`` bytes more, are over ``room``.
+    the payloads taken, each counted with ``overhead`` bytes more, are over ``room``; ``left`` is
+    what of it was left.
     """
 
     def __init__(self, dict templates, deliver, *, masked, max_length, bint decode=False,
@@ -349,6 +350,7 @@ cdef class FrameTaker:
                 frames.append(frame)
             left -= <Py_ssize_t> length + self._overhead
             head += header_length + <Py_ssize_t> length
+        self.left = left
         return head - start
 
 

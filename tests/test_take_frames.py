@@ -108,6 +108,7 @@ def test_a_taker_stops_when_there_is_no_room(frame_kernel):
         subject = taker(frame_kernel, lambda frame, _, to=frames: to.append(frame), overhead=10)
         assert subject.take(data, 0, room) == count * 11
         assert frames == [("binary", b"12345")] * count
+        assert subject.left == room - 15 * count
 
 
 def test_a_taker_delivers_frames_with_their_length_in_bytes(frame_kernel):

@@ -18,6 +18,7 @@ cdef class WebSocketReader:
     cdef CFrameTaker _taker
     cdef object _max_length
     cdef Py_ssize_t _limit
+    cdef Py_ssize_t _left
     cdef object _position
     cdef object _arriving
     cdef bint _passes

@@ -60,6 +60,7 @@ class WebSocketReader:
             decode=self._decode,
             overhead=_OVERHEAD,
         )
+        self._left = -1  # of the queue's room; negative if it is to be asked
         self._position: Position | None = None
         self._arriving: Arriving | None = None
         self._passes = False  # everything is left to aiohttp's reader
@@ -79,6 +80,7 @@ class WebSocketReader:
 
     def _handle_frame(self, fin: Any, opcode: Any, payload: Any, compressed: Any) -> None:
         """Take a frame as aiohttp's reader has parsed it."""
+        self._left = -1
         self._original._handle_frame(fin, opcode, payload, compressed)
 
     def _leave(self, data: bytes, raises: bool) -> Any:
@@ -99,7 +101,18 @@ class WebSocketReader:
             if violation is not None:
                 return violation
         if self._position is None:
-            end = self._taker.take(data, end, self._room())
+            # To ask for the room each time would cost more than to count: what a program has read
+            # since makes more of it.
+            if self._left < 0:
+                self._left = self._room()
+            end = self._taker.take(data, end, self._left)
+            self._left = self._taker.left
+            if end == len(data):
+                return _GOOD
+            if self._left < 0:
+                self._left = self._room()
+                end = self._taker.take(data, end, self._left)
+                self._left = self._taker.left
             if end == len(data) or self._begin(data, end):
                 return _GOOD
         if end < len(data):
@@ -142,12 +155,14 @@ class WebSocketReader:
                 self._passes = True
                 return self._leave(_NOT_UTF8, raises)
         self._put(_new(type(template), (template[0], payload, "")), size)
+        self._left = -1
         return None
 
     def _pass_on(self, data: bytes, raises: bool) -> Any:
         """Give aiohttp's reader what it knows best, and see where that leaves it."""
         if self._position is None:
             self._position = Position()
+        self._left = -1
         self._position.advance(data)
         result = self._leave(data, raises)
         if (result is not None and result[0]) or self._position.compressed:
