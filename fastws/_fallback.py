@@ -269,13 +269,10 @@ def take_frames(
     data: Buffer,
     templates: dict[int, tuple[Any, ...]],
     *,
-    masked: bool,
+    masked: Optional[bool],
     max_length: Optional[int],
     offset: int = 0,
     decode: bool = False,
-    room: Optional[int] = None,
-    overhead: int = 0,
-    deliver: Optional[Callable[[Any, int], object]] = None,
 ) -> tuple[list[Any], int]:
     """Return the whole frames at ``data[offset]`` that a caller wants, and where the others begin.
 
@@ -283,54 +280,85 @@ def take_frames(
     says which: it maps a frame's first byte (RFC 6455 §5.2) to a tuple, perhaps of a subclass, of
     at least two items; the frame comes out as a copy of it whose item 1 is the unmasked payload, as
     bytes, or with ``decode`` as str where the first byte is 0x81 (a whole text). ``masked`` tells
-    whether frames must be masked or must not.
+    whether frames must be masked or must not; None takes both.
 
     It stops at the first frame that is incomplete, of another first byte or masking, longer than
     ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to
-    decode that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes
-    more, are over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises
-    nothing.
-
-    With ``deliver``, each frame goes to ``deliver(frame, payload_length)`` in bytes, not into the
-    list returned.
+    decode that is not UTF-8. What it stops at is the caller's to judge: it raises nothing.
     """
-    view = _view(data, "data")
-    if not 0 <= offset <= len(view):
-        raise ValueError(f"offset {offset} is not within {len(view)} bytes")
-    left = sys.maxsize if room is None else room
     frames: list[Any] = []
-    while len(view) - offset >= 2 and left >= 0:
-        template = templates.get(view[offset])
-        if template is None or (view[offset + 1] & 0x80 != 0) != masked:
-            break
-        start = offset + _header_length(view[offset + 1])
-        if start > len(view):
-            break
-        head = view[offset:start]
-        length = _payload_length(head)
-        if (
-            length > len(view) - start
-            or (max_length is not None and length > max_length)
-            or _check_length(head, length) is not None
-        ):
-            break
-        unmasked = bytes(view[start : start + length])
-        if masked:
-            unmasked = _xor(unmasked, bytes(head[-4:]))
-        payload: Union[str, bytes] = unmasked
-        if decode and view[offset] == 0x81:
-            try:
-                payload, _ = codecs.utf_8_decode(unmasked, "strict", True)
-            except UnicodeDecodeError:
+    taker = FrameTaker(
+        templates,
+        lambda frame, payload_length: frames.append(frame),
+        masked=masked,
+        max_length=max_length,
+        decode=decode,
+    )
+    return frames, taker.take(data, offset, sys.maxsize)
+
+
+class FrameTaker:
+    """``take_frames`` for one connection: each frame goes to ``deliver(frame, payload_length)``.
+
+    The length is in bytes of the wire. ``take`` returns where the others begin. It also stops once
+    the payloads taken, each counted with ``overhead`` bytes more, are over ``room``; ``left`` is
+    what of it was left.
+    """
+
+    def __init__(
+        self,
+        templates: dict[int, tuple[Any, ...]],
+        deliver: Callable[[Any, int], object],
+        *,
+        masked: Optional[bool],
+        max_length: Optional[int],
+        decode: bool = False,
+        overhead: int = 0,
+    ) -> None:
+        self._templates = dict(templates)
+        self._deliver = deliver
+        self._masked = None if masked is None else bool(masked)
+        self._limit = sys.maxsize if max_length is None else max_length
+        self._decode = decode
+        self._overhead = overhead
+        self.left = 0
+
+    def take(self, data: Buffer, offset: int, room: int) -> int:
+        """Deliver the whole frames at ``data[offset]``; return where the others begin."""
+        view = _view(data, "data")
+        if not 0 <= offset <= len(view):
+            raise ValueError(f"offset {offset} is not within {len(view)} bytes")
+        while len(view) - offset >= 2 and room >= 0:
+            first, second = view[offset : offset + 2]
+            template = self._templates.get(first)
+            masked = second & 0x80 != 0
+            if template is None or (self._masked is not None and masked != self._masked):
                 break
-        frame = _filled(template, payload)
-        if deliver is None:
-            frames.append(frame)
-        else:
-            deliver(frame, length)
-        left -= length + overhead
-        offset = start + length
-    return frames, offset
+            start = offset + _header_length(second)
+            if start > len(view):
+                break
+            head = view[offset:start]
+            length = _payload_length(head)
+            if (
+                length > len(view) - start
+                or length > self._limit
+                or _check_length(head, length) is not None
+            ):
+                break
+            unmasked = bytes(view[start : start + length])
+            if masked:
+                unmasked = _xor(unmasked, bytes(head[-4:]))
+            payload: Union[str, bytes] = unmasked
+            if self._decode and first == 0x81:
+                try:
+                    payload, _ = codecs.utf_8_decode(unmasked, "strict", True)
+                except UnicodeDecodeError:
+                    break
+            self._deliver(_filled(template, payload), length)
+            room -= length + self._overhead
+            offset = start + length
+        self.left = room
+        return offset
 
 
 def _filled(template: tuple[Any, ...], payload: Union[str, bytes]) -> tuple[Any, ...]:
@@ -511,6 +539,69 @@ _ALLOCATE_AHEAD = 1024 * 1024
 
 # A payload with less than this to come is not worth a buffer of its own.
 _DIRECT_BUFFER = 16 * 1024
+
+
+class PayloadReader:
+    """Unmask the payload of one frame as it comes, straight into the object that it will be.
+
+    ``length`` bytes are to come, masked with ``masking_key`` (None: not masked); ``missing`` counts
+    those that have not. Memory is given to them as they come, not on the header's word.
+
+    With ``text`` the payload is a str if it is ASCII. Otherwise, also of a text with other
+    characters, it is bytes, and nobody has looked whether they are UTF-8.
+    """
+
+    def __init__(
+        self, length: int, masking_key: Optional[Buffer] = None, *, text: bool = False
+    ) -> None:
+        if length < 0:
+            raise ValueError(f"length must not be negative, not {length}")
+        self._key = bytes(4) if masking_key is None else _read_key(masking_key)
+        self._text = text
+        self._whole = length
+        self._pieces = bytearray()
+        self._given = bytearray()
+
+    @property
+    def missing(self) -> int:
+        return self._whole - len(self._pieces)
+
+    def get_buffer(self) -> Optional[Buffer]:
+        """Return a writable buffer for the next bytes, None if none are missing.
+
+        Receive into it and call ``buffer_updated`` with the number of bytes; or ignore it and call
+        ``receive``.
+        """
+        if not self.missing:
+            return None
+        self._given = bytearray(min(self.missing, _ALLOCATE_AHEAD))
+        return self._given
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the ``nbytes`` written into the last ``get_buffer``."""
+        given, self._given = self._given, bytearray()
+        if not 0 <= nbytes <= len(given):
+            raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
+        self._take(memoryview(given)[:nbytes])
+
+    def receive(self, data: Buffer) -> int:
+        """Take what belongs to the payload from the start of ``data``; return how much that is."""
+        self._given = bytearray()
+        mine = _view(data, "data")[: self.missing]
+        self._take(mine)
+        return len(mine)
+
+    def _take(self, data: memoryview) -> None:
+        self._pieces += _xor(data, self._key)
+        self._key = _read_key(self._key, len(data))
+
+    def payload(self) -> Union[str, bytes]:
+        """Return the whole payload; ValueError while bytes are missing."""
+        if self.missing:
+            raise ValueError(f"{self.missing} bytes of the payload are missing")
+        if self._text and self._pieces.isascii():
+            return self._pieces.decode()
+        return bytes(self._pieces)
 
 
 class MessageReader:

@@ -22,6 +22,39 @@ cdef class FrameBuffer:
     cpdef clear(self)
 
 
+cdef class FrameTaker:
+    cdef dict _templates
+    cdef tuple _template  # the last one, of the first byte
+    cdef uint8_t _first
+    cdef object _deliver
+    cdef int _mask_bit
+    cdef Py_ssize_t _limit
+    cdef bint _decode
+    cdef Py_ssize_t _overhead
+    cdef readonly Py_ssize_t left
+
+    cdef int _choose(self, dict templates, masked, max_length, bint decode) except -1
+    cpdef Py_ssize_t take(self, data, Py_ssize_t offset, Py_ssize_t room) except -1
+    cdef Py_ssize_t _take(self, data, Py_ssize_t offset, Py_ssize_t room, list frames) except -1
+    cdef Py_ssize_t _take_bytes(self, const uint8_t *start, Py_ssize_t available, Py_ssize_t offset,
+                                Py_ssize_t left, list frames) except -1
+
+
+cdef class PayloadReader:
+    cdef uint32_t _key
+    cdef bint _text
+    cdef bint _ascii
+    cdef PyObject *_payload
+    cdef object _final
+    cdef Py_ssize_t _whole
+    cdef Py_ssize_t _length
+    cdef Py_ssize_t _capacity
+    cdef Py_ssize_t _given
+
+    cdef int _reserve(self, Py_ssize_t capacity) except -1
+    cdef void _take(self, const uint8_t *data, Py_ssize_t length) noexcept
+
+
 cdef class MessageReader:
     cdef readonly bint has_control
     cdef readonly unsigned long long bytes_received

@@ -27,14 +27,27 @@ def take_frames(
     data: Buffer,
     templates: dict[int, tuple[Any, ...]],
     *,
-    masked: bool,
+    masked: Optional[bool],
     max_length: Optional[int],
     offset: int = 0,
     decode: bool = False,
-    room: Optional[int] = None,
-    overhead: int = 0,
-    deliver: Optional[Callable[[Any, int], object]] = None,
 ) -> tuple[list[Any], int]: ...
+
+class FrameTaker:
+    @property
+    def left(self) -> int: ...
+    def __init__(
+        self,
+        templates: dict[int, tuple[Any, ...]],
+        deliver: Callable[[Any, int], object],
+        *,
+        masked: Optional[bool],
+        max_length: Optional[int],
+        decode: bool = False,
+        overhead: int = 0,
+    ) -> None: ...
+    def take(self, data: Buffer, offset: int, room: int) -> int: ...
+
 def serialize_frame(
     opcode: int,
     payload: Union[str, Buffer],
@@ -56,6 +69,17 @@ class FrameBuffer:
 
 def parse_close(payload: Buffer) -> Close: ...
 def serialize_close(code: int, reason: str = "") -> bytes: ...
+
+class PayloadReader:
+    def __init__(
+        self, length: int, masking_key: Optional[Buffer] = None, *, text: bool = False
+    ) -> None: ...
+    @property
+    def missing(self) -> int: ...
+    def get_buffer(self) -> Optional[Buffer]: ...
+    def buffer_updated(self, nbytes: int) -> None: ...
+    def receive(self, data: Buffer) -> int: ...
+    def payload(self) -> Union[str, bytes]: ...
 
 class MessageReader:
     inflate: Optional[Inflate]

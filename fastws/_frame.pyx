@@ -247,82 +247,111 @@ def parse_header(buffer, Py_ssize_t offset=0):
         PyBuffer_Release(&source)
 
 
-def take_frames(data, dict templates, *, bint masked, max_length, Py_ssize_t offset=0,
-                bint decode=False, room=None, Py_ssize_t overhead=0, deliver=None):
+def take_frames(data, dict templates, *, masked, max_length, Py_ssize_t offset=0,
+                bint decode=False):
     """Return the whole frames at ``data[offset]`` that a caller wants, and where the others begin.
 
     For servers that have a parser of their own and want the common frames faster. ``templates``
     says which: it maps a frame's first byte (RFC 6455 §5.2) to a tuple, perhaps of a subclass, of
     at least two items; the frame comes out as a copy of it whose item 1 is the unmasked payload, as
     bytes, or with ``decode`` as str where the first byte is 0x81 (a whole text). ``masked`` tells
-    whether frames must be masked or must not.
+    whether frames must be masked or must not; None takes both.
 
     It stops at the first frame that is incomplete, of another first byte or masking, longer than
     ``max_length`` bytes (None: no limit), with a length not in the fewest bytes, or a text to
-    decode that is not UTF-8; and once the payloads taken, each counted with ``overhead`` bytes
-    more, are over ``room`` (None: no limit). What it stops at is the caller's to judge: it raises
-    nothing.
-
-    With ``deliver``, each frame goes to ``deliver(frame, payload_length)`` in bytes, not into the
-    list returned.
+    decode that is not UTF-8. What it stops at is the caller's to judge: it raises nothing.
     """
-    cdef Py_buffer source
-    cdef Py_ssize_t limit = NO_LIMIT if max_length is None else max_length
-    cdef Py_ssize_t left = NO_LIMIT if room is None else room
     cdef list frames = []
-    cdef const uint8_t *start
-    cdef const uint8_t *head
-    cdef const uint8_t *end
-    cdef Py_ssize_t header_length
-    cdef uint64_t length
-    cdef uint32_t key = 0
-    cdef uint8_t mask_bit = MASK_BIT if masked else 0
-    cdef PyObject *template = NULL
-    cdef uint8_t first = 0
-    cdef bint whole_text
-    PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
-    try:
-        if not 0 <= offset <= source.len:
-            raise ValueError(f"offset {offset} is not within {source.len} bytes")
-        start = <const uint8_t *> source.buf
-        head = start + offset
-        end = start + source.len
+    cdef FrameTaker taker = FrameTaker.__new__(FrameTaker)
+    taker._choose(templates, masked, max_length, decode)
+    return frames, taker._take(data, offset, NO_LIMIT, frames)
+
+
+cdef class FrameTaker:
+    """``take_frames`` for one connection: each frame goes to ``deliver(frame, payload_length)``.
+
+    The length is in bytes of the wire. ``take`` returns where the others begin. It also stops once
+    the payloads taken, each counted with ``overhead`` bytes more, are over ``room``; ``left`` is
+    what of it was left.
+    """
+
+    def __init__(self, dict templates, deliver, *, masked, max_length, bint decode=False,
+                 Py_ssize_t overhead=0):
+        self._choose(dict(templates), masked, max_length, decode)
+        self._deliver = deliver
+        self._overhead = overhead
+
+    cdef int _choose(self, dict templates, masked, max_length, bint decode) except -1:
+        self._templates = templates
+        self._mask_bit = -1 if masked is None else MASK_BIT if masked else 0
+        self._limit = NO_LIMIT if max_length is None else max_length
+        self._decode = decode
+        return 0
+
+    cpdef Py_ssize_t take(self, data, Py_ssize_t offset, Py_ssize_t room) except -1:
+        """Deliver the whole frames at ``data[offset]``; return where the others begin."""
+        return self._take(data, offset, room, None)
+
+    cdef Py_ssize_t _take(self, data, Py_ssize_t offset, Py_ssize_t room,
+                          list frames) except -1:
+        cdef Py_buffer source
+        if PyBytes_CheckExact(data):
+            return self._take_bytes(<const uint8_t *> PyBytes_AS_STRING(data),
+                                    PyBytes_GET_SIZE(data), offset, room, frames)
+        PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        try:
+            return self._take_bytes(<const uint8_t *> source.buf, source.len, offset, room, frames)
+        finally:
+            PyBuffer_Release(&source)
+
+    cdef Py_ssize_t _take_bytes(self, const uint8_t *start, Py_ssize_t available,
+                                Py_ssize_t offset, Py_ssize_t left, list frames) except -1:
+        cdef const uint8_t *head = start + offset
+        cdef const uint8_t *end = start + available
+        cdef Py_ssize_t header_length
+        cdef uint64_t length
+        cdef uint32_t key
+        cdef PyObject *template
+        if not 0 <= offset <= available:
+            raise ValueError(f"offset {offset} is not within {available} bytes")
         while end - head >= 2 and left >= 0:
-            if template == NULL or head[0] != first:
-                first = head[0]
-                template = PyDict_GetItemWithError(templates, first)
-            if template == NULL or head[1] & MASK_BIT != mask_bit:
+            if self._template is None or head[0] != self._first:
+                template = PyDict_GetItemWithError(self._templates, head[0])
+                if template == NULL:
+                    break
+                self._first = head[0]
+                self._template = <tuple> template
+            if self._mask_bit >= 0 and head[1] & MASK_BIT != self._mask_bit:
                 break
             header_length = _header_length(head[1])
             if end - head < header_length:
                 break
             length = _payload_length(head)
             if (
-                length > <uint64_t> limit
+                length > <uint64_t> self._limit
                 or length > <uint64_t> (end - head - header_length)
                 or _check_length(head, length) is not None
             ):
                 break
-            if masked:
+            key = 0
+            if head[1] & MASK_BIT:
                 memcpy(&key, head + header_length - 4, 4)
-            whole_text = decode and first == FIN_BIT | TEXT
-            if whole_text:
+            if self._decode and self._first == FIN_BIT | TEXT:
                 payload = _unmasked_text(head + header_length, <Py_ssize_t> length, key)
                 if payload is None:
                     break
             else:
                 payload = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> length)
                 _mask(<uint8_t *> PyBytes_AS_STRING(payload), head + header_length, length, key)
-            frame = _filled(<tuple> template, payload)
-            if deliver is None:
-                frames.append(frame)
+            frame = _filled(self._template, payload)
+            if frames is None:
+                self._deliver(frame, <Py_ssize_t> length)
             else:
-                deliver(frame, <Py_ssize_t> length)
-            left -= <Py_ssize_t> length + overhead
+                frames.append(frame)
+            left -= <Py_ssize_t> length + self._overhead
             head += header_length + <Py_ssize_t> length
-        return frames, head - start
-    finally:
-        PyBuffer_Release(&source)
+        self.left = left
+        return head - start
 
 
 cdef object _filled(tuple template, object payload):
@@ -651,6 +680,151 @@ cdef PayloadBuffer _view(object owner, void *start, Py_ssize_t length, bint read
     return view
 
 
+cdef inline uint8_t *_payload_storage(PyObject *payload, bint text) noexcept:
+    return <uint8_t *> (PyUnicode_DATA_of(payload) if text else PyBytes_AS_STRING_of(payload))
+
+
+cdef int _resize_payload(PyObject **payload, bint text, Py_ssize_t length,
+                         Py_ssize_t capacity) except -1:
+    """Give a payload under way, of which ``length`` bytes are there, another capacity.
+
+    It is a str (``text``) or bytes, or NULL before the first byte.
+    """
+    cdef PyObject *old = payload[0]
+    cdef object new
+    if old != NULL and Py_REFCNT(old) == 1:
+        if text:
+            PyUnicode_Resize(payload, capacity)
+        else:
+            _PyBytes_Resize(payload, capacity)
+        return 0
+    # None yet, or a PayloadBuffer still holds it: that one keeps the old memory.
+    new = PyUnicode_New(capacity, 127) if text else PyBytes_FromStringAndSize(NULL, capacity)
+    Py_INCREF(new)
+    if old != NULL:
+        memcpy(_payload_storage(<PyObject *> new, text), _payload_storage(old, text), length)
+        Py_CLEAR(old)
+    payload[0] = <PyObject *> new
+    return 0
+
+
+cdef class PayloadReader:
+    """Unmask the payload of one frame as it comes, straight into the object that it will be.
+
+    ``length`` bytes are to come, masked with ``masking_key`` (None: not masked); ``missing`` counts
+    those that have not. Memory is given to them as they come, not on the header's word.
+
+    With ``text`` the payload is a str if it is ASCII. Otherwise, also of a text with other
+    characters, it is bytes, and nobody has looked whether they are UTF-8.
+    """
+
+    def __init__(self, Py_ssize_t length, masking_key=None, *, bint text=False):
+        if length < 0:
+            raise ValueError(f"length must not be negative, not {length}")
+        self._key = 0
+        if masking_key is not None:
+            masking_key = bytes(memoryview(masking_key))
+            if PyBytes_GET_SIZE(masking_key) != 4:
+                raise ValueError(f"masking key must be 4 bytes, not {len(masking_key)}")
+            memcpy(&self._key, PyBytes_AS_STRING(masking_key), 4)
+        Py_CLEAR(self._payload)
+        self._final = None
+        self._length = self._capacity = self._given = 0
+        self._whole = length
+        self._ascii = text
+        self._text = text and length > 1  # a shorter str is shared, so not to be written to
+
+    def __dealloc__(self):
+        Py_CLEAR(self._payload)
+
+    @property
+    def missing(self):
+        return self._whole - self._length
+
+    cdef int _reserve(self, Py_ssize_t capacity) except -1:
+        """Make room for so many bytes, and for what the header promises within reason."""
+        if capacity <= self._capacity:
+            return 0
+        if self._capacity <= NO_LIMIT // 2:
+            capacity = max(capacity, 2 * self._capacity)
+        capacity = min(max(capacity, ALLOCATE_AHEAD), self._whole)
+        try:
+            _resize_payload(&self._payload, self._text, self._length, capacity)
+        except (MemoryError, OverflowError):
+            # What was there is perhaps gone: never touch it again.
+            Py_CLEAR(self._payload)
+            self._length = self._capacity = 0
+            raise
+        self._capacity = capacity
+        return 0
+
+    def get_buffer(self):
+        """Return a writable buffer for the next bytes, None if none are missing.
+
+        Receive into it and call ``buffer_updated`` with the number of bytes; or ignore it and call
+        ``receive``.
+        """
+        if self._length == self._whole:
+            return None
+        self._reserve(self._length + 1)
+        self._given = self._capacity - self._length
+        return _view(<object> self._payload,
+                     _payload_storage(self._payload, self._text) + self._length, self._given, False)
+
+    def buffer_updated(self, Py_ssize_t nbytes):
+        """Take the ``nbytes`` written into the last ``get_buffer``."""
+        cdef Py_ssize_t given = self._given
+        self._given = 0
+        if not 0 <= nbytes <= given:
+            raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
+        if nbytes:
+            self._take(_payload_storage(self._payload, self._text) + self._length, nbytes)
+
+    def receive(self, data):
+        """Take what belongs to the payload from the start of ``data``; return how much that is."""
+        cdef Py_buffer source
+        cdef Py_ssize_t length
+        self._given = 0
+        PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        try:
+            length = min(source.len, self._whole - self._length)
+            if length:
+                self._reserve(self._length + length)
+                self._take(<const uint8_t *> source.buf, length)
+        finally:
+            PyBuffer_Release(&source)
+        return length
+
+    cdef void _take(self, const uint8_t *data, Py_ssize_t length) noexcept:
+        cdef uint8_t *dst = _payload_storage(self._payload, self._text) + self._length
+        if not self._ascii:
+            _mask(dst, data, length, self._key)
+        elif not _mask_ascii(dst, data, length, self._key):
+            self._ascii = False
+        self._length += length
+        if length & 3:
+            self._key = fastws_mask_rotate(self._key, length & 3)
+
+    def payload(self):
+        """Return the whole payload; ValueError while bytes are missing."""
+        if self._length != self._whole:
+            raise ValueError(f"{self._whole - self._length} bytes of the payload are missing")
+        if self._final is None:
+            if self._whole == 0:
+                self._final = "" if self._ascii else b""
+            elif self._text and not self._ascii:
+                self._final = PyBytes_FromStringAndSize(
+                    <const char *> PyUnicode_DATA_of(self._payload), self._length
+                )
+            elif self._ascii and not self._text:
+                self._final = (<bytes> <object> self._payload).decode()
+            else:
+                self._final = <object> self._payload
+            Py_CLEAR(self._payload)
+            self._capacity = 0
+        return self._final
+
+
 cdef class MessageReader:
     """Turn the bytes of a connection into messages and control frames (RFC 6455 §5).
 
@@ -931,28 +1105,12 @@ cdef class MessageReader:
 
     cdef int _resize(self, Py_ssize_t capacity) except -1:
         cdef bint text = self._message_opcode == TEXT and self.decode and not self._deflated
-        cdef PyObject *old = self._payload
-        cdef object new
         try:
-            if old != NULL and Py_REFCNT(old) == 1:
-                if text:
-                    PyUnicode_Resize(&self._payload, capacity)
-                else:
-                    _PyBytes_Resize(&self._payload, capacity)
-                self._capacity = capacity
-                return 0
-            # None yet, or a PayloadBuffer still holds it: that one keeps the old memory.
-            new = PyUnicode_New(capacity, 127) if text else PyBytes_FromStringAndSize(NULL, capacity)
+            _resize_payload(&self._payload, text, self._length, capacity)
         except (MemoryError, OverflowError):
             # The message cannot be kept, perhaps is gone: never touch it again.
             self._ended = True
             raise
-        Py_INCREF(new)
-        if old != NULL:
-            memcpy(PyUnicode_DATA(new) if text else PyBytes_AS_STRING(new), self._storage(),
-                   self._length)
-            Py_CLEAR(self._payload)
-        self._payload = <PyObject *> new
         self._capacity = capacity
         return 0
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "FrameBuffer",
+    "FrameTaker",
     "MessageReader",
+    "PayloadReader",
     "Utf8Validator",
     "apply_mask",
     "apply_mask_inplace",
@@ -49,7 +51,9 @@ if TYPE_CHECKING or compiled:
     from ._mask import simd as backend  # isort: split
     from ._frame import (
         FrameBuffer,
+        FrameTaker,
         MessageReader,
+        PayloadReader,
         Utf8Validator,
         is_utf8,
         new_masking_key,
@@ -64,7 +68,9 @@ if TYPE_CHECKING or compiled:
 else:
     from ._fallback import (
         FrameBuffer,
+        FrameTaker,
         MessageReader,
+        PayloadReader,
         Utf8Validator,
         apply_mask,
         apply_mask_inplace,

@@ -95,21 +95,48 @@ def test_stops_at_what_is_the_callers_to_judge(frame_kernel, other):
     assert take(frame_kernel, data, max_length=1000) == ([("text", b"hello")], len(hello))
 
 
-def test_stops_when_there_is_no_room(frame_kernel):
+def taker(frame_kernel, deliver, masked=True, max_length=None, **options):
+    return frame_kernel.FrameTaker(
+        TEMPLATES, deliver, masked=masked, max_length=max_length, **options
+    )
+
+
+def test_a_taker_stops_when_there_is_no_room(frame_kernel):
     data = frame(2, b"12345") * 10
     for room, count in ((-1, 0), (0, 1), (14, 1), (15, 2), (30, 3), (1000, 10)):
-        frames, end = take(frame_kernel, data, room=room, overhead=10)
-        assert (len(frames), end) == (count, count * 11)
+        frames = []
+        subject = taker(frame_kernel, lambda frame, _, to=frames: to.append(frame), overhead=10)
+        assert subject.take(data, 0, room) == count * 11
+        assert frames == [("binary", b"12345")] * count
+        assert subject.left == room - 15 * count
 
 
-def test_delivers_frames_with_their_length_in_bytes(frame_kernel):
+def test_a_taker_delivers_frames_with_their_length_in_bytes(frame_kernel):
     delivered = []
     data = frame(1, "é" * 300) + frame(2, b"")
-    frames, end = take(
-        frame_kernel, data, decode=True, deliver=lambda *arguments: delivered.append(arguments)
+    subject = taker(
+        frame_kernel, lambda *arguments: delivered.append(arguments), decode=True, max_length=600
     )
-    assert (frames, end) == ([], len(data))
+    assert subject.take(data, 0, 1000) == len(data)
     assert delivered == [(("text", "é" * 300), 600), (("binary", b""), 0)]
+    assert subject.take(b"before" + frame(2, b"x"), 6, 1000) == 13
+    assert subject.take(frame(2, bytes(601)), 0, 1000) == 0
+    assert delivered[2:] == [(("binary", b"x"), 1)]
+
+
+def test_what_a_taker_delivers_to_may_fail(frame_kernel):
+    def deliver(frame, length):
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        taker(frame_kernel, deliver).take(frame(2, b"x"), 0, 1000)
+
+
+def test_takes_masked_and_other_frames_together_if_asked(frame_kernel):
+    data = frame(1, b"hello") + frame(2, b"\xff\x00", None) + frame(1, b"", None)
+    expected = [("text", b"hello"), ("binary", b"\xff\x00"), ("text", b"")]
+    assert take(frame_kernel, data, masked=None) == (expected, len(data))
+    assert take(frame_kernel, data, masked=True) == (expected[:1], 11)
 
 
 def test_starts_at_the_offset_in_any_buffer(frame_kernel):

@@ -83,13 +83,38 @@ def _list() -> str:
     return "\n".join(lines)
 
 
+def _missing(program: str, module: bool) -> str:
+    """Say what of a program is not there, in Python's own words; "" if it can be run."""
+    if not module:
+        if not os.path.exists(program):
+            return f"no such file: {program}"
+        main = os.path.join(program, "__main__.py")
+        if os.path.isdir(program) and not os.path.exists(main):
+            return f"can't find '__main__' module in {program}"
+        return ""
+    try:
+        spec = find_spec(program)
+        package = spec is not None and spec.submodule_search_locations is not None
+        if package and find_spec(f"{program}.__main__") is None:
+            return f"{program} is a package without __main__, so it cannot be run"
+    except ModuleNotFoundError as error:
+        # Its own imports are its own affair.
+        if not program.startswith(error.name or "?"):
+            raise
+        spec = None
+    return f"no module named {program}" if spec is None else ""
+
+
 def _run(program: str, module: bool, rest: list[str]) -> None:
     sys.argv = [program, *rest]
     if module:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
         return
     # As Python does it: a script finds the modules beside it, a directory those within.
-    sys.path[0] = program if os.path.isdir(program) else os.path.dirname(os.path.abspath(program))
+    beside = program if os.path.isdir(program) else os.path.dirname(os.path.abspath(program))
+    # With -P, what is first is not where we are started, and stays.
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = beside
     runpy.run_path(program, run_name="__main__")
 
 
@@ -113,13 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if row.status is Status.SKIPPED and TARGETS[row.target].version() is not None
         ]
         return 1 if failed else 0
-    if options.module and find_spec(options.program.partition(".")[0]) is None:
-        print(f"no module named {options.program}", file=sys.stderr)
-        return 1
-    if not options.module and not os.path.exists(options.program):
-        print(f"no such file: {options.program}", file=sys.stderr)
-        return 2
     accelerate(names, level=options.level)
+    missing = _missing(options.program, options.module)
+    if missing:
+        print(missing, file=sys.stderr)
+        return 1 if options.module else 2
     try:
         _run(options.program, options.module, options.rest)
     finally:

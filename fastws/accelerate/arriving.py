@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._kernels import MessageReader, parse_header
+from .._kernels import PayloadReader, parse_header
 from ..errors import ProtocolError
-from ..frames import Header, Role
+from ..frames import Header
 
 __all__ = ["Arriving"]
 
@@ -15,22 +15,27 @@ _LARGE = 16 * 1024
 
 
 class Arriving:
-    """One frame under way: give it what arrives until ``payload`` is there."""
+    """One frame under way: give it what arrives until none is ``missing``, then take ``payload``.
+
+    With ``text`` the payload is a str if it is ASCII, else bytes that nobody has validated.
+    """
 
     def __init__(
-        self, template: tuple[Any, ...], head: bytes, header: Header, decode: bool
+        self, template: tuple[Any, ...], head: bytes, header: Header, text: bool = False
     ) -> None:
         self.template = template
         self.head = head
         self.length = header.payload_length
-        self.missing = header.payload_length
-        self.payload: str | bytes | None = None
-        masked = header.masking_key is not None
-        self._reader = MessageReader(
-            Role.SERVER if masked else Role.CLIENT, max_size=None, decode=decode
-        )
-        # Bytes are not validated, so what is not to be decoded is read as binary.
-        self._reader.receive(bytes([0x81 if decode else 0x82]) + head[1:])
+        self._reader = PayloadReader(header.payload_length, header.masking_key, text=text)
+        self.get_buffer = self._reader.get_buffer
+        self.buffer_updated = self._reader.buffer_updated
+        self.receive = self._reader.receive
+        self.payload = self._reader.payload
+
+    @property
+    def missing(self) -> int:
+        """How many bytes of the payload have not come."""
+        return self._reader.missing
 
     @classmethod
     def begin(
@@ -39,11 +44,14 @@ class Arriving:
         offset: int,
         templates: dict[int, tuple[Any, ...]],
         *,
-        masked: bool,
+        masked: bool | None,
         max_length: int | None,
         decode: bool = False,
     ) -> Arriving | None:
-        """Begin the frame at ``offset``; None unless it is large, incomplete and allowed."""
+        """Begin the frame at ``offset``; None unless it is large, incomplete and allowed.
+
+        ``masked`` is as in ``take_frames``. With ``decode`` whole texts become str as above.
+        """
         if len(data) - offset < 4 or data[offset] not in templates:
             return None
         try:
@@ -54,7 +62,7 @@ class Arriving:
             header is None
             or header.payload_length < _LARGE
             or (max_length is not None and header.payload_length > max_length)
-            or (header.masking_key is not None) != masked
+            or (masked is not None and (header.masking_key is not None) != masked)
         ):
             return None
         start = offset + header.header_length
@@ -64,24 +72,3 @@ class Arriving:
         arriving = cls(templates[data[offset]], bytes(data[offset:start]), header, text)
         arriving.receive(memoryview(data)[start:])
         return arriving
-
-    def get_buffer(self) -> Any:
-        """Return memory for the next bytes of the payload; None if so few are not worth it."""
-        return self._reader.get_buffer()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes written into the last ``get_buffer``."""
-        self._took(nbytes, self._reader.buffer_updated(nbytes))
-
-    def receive(self, data: bytes | bytearray | memoryview) -> int:
-        """Take what belongs to this frame from the start of ``data``; return how much that was."""
-        taken = min(len(data), self.missing)
-        self._took(taken, self._reader.receive(data, taken))
-        return taken
-
-    def _took(self, nbytes: int, events: list[Any]) -> None:
-        self.missing -= nbytes
-        if events:
-            # Perhaps a violation, of a text that is not UTF-8: then there is no payload.
-            event = events[0]
-            self.payload = event if isinstance(event, (str, bytes)) else None

@@ -1,9 +1,9 @@
-"""websocket-client: its masking, and its check of UTF-8."""
+"""websocket-client: its masking, its check of UTF-8, and the reading of large payloads."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -11,12 +11,16 @@ from .._kernels import Utf8Validator, apply_mask, serialize_frame
 from .keys import masking_key
 from .patching import Part, Replacement, Target
 from .validating import TEXTS
-from .vectors import KEYS, PAYLOADS, outcome
+from .vectors import KEYS, PAYLOADS, STREAMS, outcome
 
 __all__ = ["TARGET"]
 
 _HOMES = ("websocket",)
 _urandom = os.urandom
+
+# It reads 16 KiB at most at a time; where more may be there, more is asked for.
+_PIECE = 16 * 1024
+_LARGE = 1024 * 1024
 
 
 def _replace_mask(module: ModuleType) -> Iterable[Replacement]:
@@ -108,6 +112,65 @@ def _observe_validate(module: ModuleType) -> object:
     return [outcome(module.validate_utf8, text) for text in texts]
 
 
+def _replace_receive(module: ModuleType) -> Iterable[Replacement]:
+    original = module.frame_buffer.recv_strict
+
+    def recv_strict(self: Any, bufsize: int) -> bytes:
+        """Return so many bytes of the stream."""
+        if type(bufsize) is not int or bufsize <= _PIECE:
+            short: bytes = original(self, bufsize)
+            return short
+        pieces = self.recv_buffer  # here it stays if waiting for more ends with an exception
+        missing = bufsize - sum(map(len, pieces))
+        ask = _LARGE
+        while missing > 0:
+            piece = self.recv(min(ask, missing))
+            if not isinstance(piece, bytes):
+                break
+            pieces.append(piece)
+            missing -= len(piece)
+            # Of a slow network no more than it brings: what is asked for is allocated.
+            ask = min(_LARGE, max(_PIECE, 2 * len(piece)))
+        whole: bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.recv_buffer = [] if missing == 0 else [whole[bufsize:]]
+        return whole[:bufsize]
+
+    yield Replacement(module.frame_buffer, "recv_strict", recv_strict, _HOMES)
+
+
+def _observe_receive(module: ModuleType) -> object:
+    streams = [stream for masked in (True, False) for stream in STREAMS[masked]]
+    return [
+        observe_stream(module, [stream[at : at + most] for at in range(0, len(stream), most)])
+        for stream in streams
+        for most in (1000, 50_000, len(stream))
+    ]
+
+
+def observe_stream(module: ModuleType, pieces: Sequence[bytes]) -> object:
+    """Receive frames; between the pieces there is nothing, and the next call tries again."""
+    waiting: list[bytes | None] = [item for piece in pieces for item in (piece, None)]
+
+    def recv(bufsize: int) -> bytes:
+        if not waiting:
+            raise EOFError
+        piece = waiting.pop(0)
+        if piece is None:
+            raise TimeoutError
+        if len(piece) > bufsize:
+            waiting.insert(0, piece[bufsize:])
+        return piece[:bufsize]
+
+    buffer = module.frame_buffer(recv, False)
+    seen: list[object] = []
+    while not seen or seen[-1] != ("EOFError", ""):
+        frame = outcome(buffer.recv_frame)
+        if isinstance(frame, module.ABNF):
+            frame = frame.fin, frame.rsv1, frame.opcode, frame.data
+        seen.append(frame)
+    return seen
+
+
 _originals: dict[str, Any] = {}
 
 TARGET = Target(
@@ -120,5 +183,6 @@ TARGET = Target(
         Part("websocket._abnf", "mask", _replace_validate, _observe_validate),
         Part("websocket._abnf", "mask", _replace_mask, _observe_mask),
         Part("websocket._abnf", "frames", _replace_format, _observe_format),
+        Part("websocket._abnf", "frames", _replace_receive, _observe_receive),
     ),
 )

@@ -1,4 +1,4 @@
-"""Other people's servers before and after ``fastws.accelerate()``: by turns, best of each.
+"""Other people's servers before and after ``fastws.accelerate()``: by turns, in pairs.
 
 ``python -m fastws.bench.accelerate SERVER`` is one of these servers, as ``echo_server`` is.
 """
@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from statistics import median
 from timeit import Timer
 from typing import Any
 
@@ -30,6 +32,8 @@ SIZES = (64, 4 * KIB, MIB)
 CONNECTIONS = 50
 MASKING_KEY = bytes.fromhex("37fa213d")
 BURST = 500
+# Messages of 1 MiB are few in the time that others take.
+MIB_SECONDS = 4
 OPCODES = {"text": 0x1, "binary": 0x2}
 
 
@@ -43,11 +47,17 @@ class Acceleration:
     def add(self, what: str, message: str, after: bool, seconds: float) -> None:
         self.seconds.setdefault((what, message), ([], []))[after].append(seconds)
 
-    def rows(self) -> Iterator[tuple[str, str, float, float]]:
-        """Yield what was measured both ways, with the best round of each."""
+    def rows(self) -> Iterator[tuple[str, str, float, float, float]]:
+        """Yield what was measured both ways: the medians of the rounds, and that of their ratios.
+
+        The two of a round were taken one after the other, so a busy moment of the machine hits
+        both, and their ratio hardly.
+        """
         for (what, message), (before, after) in self.seconds.items():
             if before and after:
-                yield what, message, min(before), min(after)
+                # The last round may have been interrupted between the two.
+                ratio = median(a / b for a, b in zip(before, after, strict=False))
+                yield what, message, median(before), median(after), ratio
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return one flat record per row."""
@@ -58,20 +68,22 @@ class Acceleration:
                 "message": message,
                 "before": before,
                 "after": after,
+                "ratio": ratio,
             }
-            for what, message, before, after in self.rows()
+            for what, message, before, after, ratio in self.rows()
         ]
 
 
 def table(acceleration: Acceleration) -> str:
     """Return a row per server or call and kind of message."""
     lines = [
-        "accelerate: time per message, before and after fastws.accelerate(); of servers, CPU time",
-        f"{'':<40}{'message':<16}{'before':>12}{'after':>12}{'ratio':>10}",
+        "accelerate: CPU time per message, before and after fastws.accelerate(); medians of rounds",
+        "that alternate",
+        f"{'':<44}{'message':<14}{'before':>12}{'after':>12}{'ratio':>10}",
     ]
-    for what, message, before, after in acceleration.rows():
+    for what, message, before, after, ratio in acceleration.rows():
         times = f"{before * 1e6:>9.2f} µs{after * 1e6:>9.2f} µs"
-        lines.append(f"{what:<40}{message:<16}{times}{before / after:>9.2f}x")
+        lines.append(f"{what:<44}{message:<14}{times}{ratio:>9.2f}x")
     lines += [f"{what}: {why}" for what, why in acceleration.problems.items()]
     return "\n".join(lines) + "\n"
 
@@ -112,14 +124,19 @@ def _measure_server(
         for size in sizes:
             for kind, opcode in OPCODES.items():
                 message = f"{format_size(size)} {kind}"
-                for number in range(effort.echo_rounds):
-                    for after, server in enumerate(servers):
+                seconds = effort.echo_seconds * (MIB_SECONDS if size == MIB else 1)
+                with ExitStack() as opened:
+                    loads = [
+                        opened.enter_context(Load(port, b"a" * size, 1, CONNECTIONS, opcode=opcode))
+                        for port in ports
+                    ]
+                    for number in range(effort.echo_rounds):
                         progress(f"accelerate: {name}, {message}, round {number + 1}")
-                        with Load(ports[after], b"a" * size, 1, CONNECTIONS, opcode=opcode) as load:
+                        for after, (server, load) in enumerate(zip(servers, loads, strict=True)):
                             start_seconds = server.cpu_seconds()
-                            messages, _ = load.run(effort.echo_seconds)
+                            messages, _ = load.run(seconds)
                             used = server.cpu_seconds() - start_seconds
-                        acceleration.add(name, message, bool(after), used / messages)
+                            acceleration.add(name, message, bool(after), used / messages)
 
 
 def _measure_calls(
@@ -128,33 +145,30 @@ def _measure_calls(
     effort: Effort,
     progress: Callable[[str], None],
 ) -> None:
-    for name, (target, package, own_sizes, prepare) in CALLS.items():
-        if find_spec(package) is None:
+    for name, row in CALLS.items():
+        if find_spec(row.package) is None:
             acceleration.problems[name] = "not installed"
             continue
         # One of a single size is about that size.
-        for size in own_sizes if len(own_sizes) == 1 else sizes or own_sizes:
+        for size in row.sizes if len(row.sizes) == 1 else sizes or row.sizes:
             for kind in OPCODES:
-                progress(f"accelerate: {name}, {format_size(size)} {kind}")
-                call = prepare(b"a" * size, kind == "text")
+                message = f"{format_size(size)} {kind}"
+                progress(f"accelerate: {name}, {message}")
+                call = row.prepare(b"a" * size, kind == "text")
+                messages = row.messages(size)
                 for _ in range(effort.rounds):
-                    _time(acceleration, name, f"{format_size(size)} {kind}", call, False, effort)
-                    with fastws.accelerate(target):
-                        _time(acceleration, name, f"{format_size(size)} {kind}", call, True, effort)
+                    seconds = _time(call, messages, effort)
+                    acceleration.add(name, message, False, seconds)
+                    with fastws.accelerate(row.target):
+                        seconds = _time(call, messages, effort)
+                        acceleration.add(name, message, True, seconds)
 
 
-def _time(
-    acceleration: Acceleration,
-    name: str,
-    message: str,
-    call: Callable[[], object],
-    after: bool,
-    effort: Effort,
-) -> None:
-    timer = Timer(call)
+def _time(call: Callable[[], object], messages: int, effort: Effort) -> float:
+    """Return the CPU seconds a message takes in a call of so many."""
+    timer = Timer(call, timer=time.process_time)
     number = max(1, int(effort.round_seconds / max(timer.timeit(1), 1e-9)))
-    messages = number * (BURST if "one piece" in name else 1)
-    acceleration.add(name, message, after, timer.timeit(number) / messages)
+    return timer.timeit(number) / (number * messages)
 
 
 def _frame(payload: bytes, text: bool, masked: bool = True) -> bytes:
@@ -180,39 +194,56 @@ class _Connection:
     _reading_paused = False
 
 
-def _aiohttp(payload: bytes, text: bool) -> Callable[[], object]:
+def _aiohttp_pair() -> tuple[Any, Any]:
+    """A queue and its reader, as aiohttp has them now."""
     import aiohttp.web  # noqa: F401  (with all that binds the reader)
     from aiohttp._websocket import reader
 
-    stream = _frame(payload, text)
     queue = reader.WebSocketDataQueue(_Connection(), 2**30, loop=None)
-    readers: dict[type, Any] = {}
+    return queue, reader.WebSocketReader(queue, 0, False, True)
 
-    def receive() -> object:
-        kind = reader.WebSocketReader
-        if kind not in readers:
-            readers[kind] = kind(queue, 0, False, True)
-        readers[kind].feed_data(stream)
-        try:
-            return queue.read().send(None)
-        except StopIteration as stop:
-            return stop.value
+
+def _many(size: int) -> int:
+    """So many messages that what is made for them together costs little."""
+    return max(20, min(1000, MIB // size))
+
+
+def _aiohttp_feed(payload: bytes, text: bool) -> Callable[[], object]:
+    stream = _frame(payload, text)
+
+    def receive() -> None:
+        queue, reader = _aiohttp_pair()
+        feed_data, clear = reader.feed_data, queue._buffer.clear
+        for _ in range(_many(len(payload))):
+            feed_data(stream)
+            clear()
 
     return receive
+
+
+def _aiohttp_read(payload: bytes, text: bool) -> Callable[[], object]:
+    stream = _frame(payload, text)
+
+    async def receive() -> object:
+        queue, reader = _aiohttp_pair()
+        for _ in range(_many(len(payload))):
+            reader.feed_data(stream)
+            message = await queue.read()
+        return message
+
+    def run() -> object:
+        try:
+            receive().send(None)
+        except StopIteration as stop:
+            return stop.value
+        raise RuntimeError("a message did not come")
+
+    return run
 
 
 def _aiohttp_burst(payload: bytes, text: bool) -> Callable[[], object]:
-    import aiohttp.web  # noqa: F401
-    from aiohttp._websocket import reader
-
     stream = _frame(payload, text) * BURST
-
-    def receive() -> object:
-        # Taking messages out of the queue is not part of it: a new one each time.
-        queue = reader.WebSocketDataQueue(_Connection(), 2**30, loop=None)
-        return reader.WebSocketReader(queue, 0, False, True).feed_data(stream)
-
-    return receive
+    return lambda: _aiohttp_pair()[1].feed_data(stream)
 
 
 def _gunicorn(payload: bytes, text: bool) -> Callable[[], object]:
@@ -262,28 +293,37 @@ def _websocket_client_send(payload: bytes, text: bool) -> Callable[[], object]:
     return lambda: client.send(payload, opcode)
 
 
-# Target, import name, sizes, and what makes the call.
-CALLS: dict[str, tuple[str, str, tuple[int, ...], Callable[..., Callable[[], object]]]] = {
-    "wsproto receive, without I/O": ("wsproto", "wsproto", SIZES, _wsproto),
-    "aiohttp receive, without I/O": ("aiohttp", "aiohttp", SIZES, _aiohttp),
-    f"aiohttp receive, {BURST} in one piece": ("aiohttp", "aiohttp", (64,), _aiohttp_burst),
-    "websocket-client receive, without I/O": (
-        *("websocket-client", "websocket"),
-        SIZES,
-        _websocket_client_receive,
+@dataclass(frozen=True)
+class _Row:
+    """What is called of a target, with messages of which sizes, and how many in one call."""
+
+    target: str
+    package: str
+    sizes: tuple[int, ...]
+    prepare: Callable[[bytes, bool], Callable[[], object]]
+    messages: Callable[[int], int] = lambda size: 1
+
+
+CALLS = {
+    "wsproto receive, without I/O": _Row("wsproto", "wsproto", SIZES, _wsproto),
+    "aiohttp feed_data, a frame at a time": _Row("aiohttp", "aiohttp", SIZES, _aiohttp_feed, _many),
+    f"aiohttp feed_data, {BURST} frames at a time": _Row(
+        "aiohttp", "aiohttp", (64,), _aiohttp_burst, lambda size: BURST
     ),
-    "websocket-client send, without I/O": (
-        *("websocket-client", "websocket"),
-        SIZES,
-        _websocket_client_send,
+    "aiohttp feed_data, and read from its queue": _Row(
+        "aiohttp", "aiohttp", SIZES, _aiohttp_read, _many
     ),
-    "gunicorn unmask": ("gunicorn", "gunicorn", (4 * KIB,), _gunicorn),
-    "gevent-websocket unmask": (
-        *("gevent-websocket", "geventwebsocket"),
-        (4 * KIB,),
-        _gevent_websocket,
+    "websocket-client receive, without I/O": _Row(
+        "websocket-client", "websocket", SIZES, _websocket_client_receive
     ),
-    "ws4py unmask": ("ws4py", "ws4py", (4 * KIB,), _ws4py),
+    "websocket-client send, without I/O": _Row(
+        "websocket-client", "websocket", SIZES, _websocket_client_send
+    ),
+    "gunicorn unmask": _Row("gunicorn", "gunicorn", (4 * KIB,), _gunicorn),
+    "gevent-websocket unmask": _Row(
+        "gevent-websocket", "geventwebsocket", (4 * KIB,), _gevent_websocket
+    ),
+    "ws4py unmask": _Row("ws4py", "ws4py", (4 * KIB,), _ws4py),
 }
 
 

@@ -83,11 +83,41 @@ def test_checks_what_is_installed():
         (("--only", "nope", "x.py"), "no target 'nope': choose from", 2),
         (("--level", "all", "x.py"), "invalid choice: 'all'", 2),
         (("missing.py",), "no such file: missing.py", 2),
+        (("package",), "can't find '__main__' module in package", 2),
         (("-m", "missing_module"), "no module named missing_module", 1),
+        (("-m", "missing_module.part"), "no module named missing_module.part", 1),
+        (("-m", "package.missing"), "no module named package.missing", 1),
+        (("-m", "package"), "package is a package without __main__", 1),
+        (("-m", "json.tool.part"), "no module named json.tool.part", 1),
     ],
 )
-def test_says_what_is_wrong(arguments, words, code):
-    done = run(*arguments)
+def test_says_what_is_wrong(tmp_path, arguments, words, code):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    done = run(*arguments, cwd=tmp_path)
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_program_cannot_import_is_its_own_affair(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("import nowhere_to_be_found")
+    (tmp_path / "package" / "__main__.py").touch()
+    done = run("-m", "package", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "No module named 'nowhere_to_be_found'" in done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="-P came with Python 3.11")
+def test_a_safe_path_stays_as_it_is(program):
+    shown = "import sys; print(*sys.path, sep='\\n')"
+    program.write_text(shown)
+    command = [sys.executable, "-P", "-m", "fastws.accelerate", str(program)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    plain = [sys.executable, "-P", str(program)]
+    seen = [
+        subprocess.run(each, capture_output=True, text=True, timeout=60, env=environment).stdout
+        for each in (command, plain)
+    ]
+    assert seen[0] == seen[1] != ""

@@ -139,6 +139,73 @@ def test_a_client_that_leaves_in_the_middle_of_a_large_frame_is_missed(accelerat
         assert ended == [(None, words)]
 
 
+async def received_from(stream, receive, *, restored_at=None):
+    """What a server's connection gives for two messages; and how that client is answered."""
+    outcomes = []
+
+    async def collect(connection):
+        try:
+            while True:
+                outcomes.append(await receive(connection))
+        except exceptions.ConnectionClosed as error:
+            outcomes.append((error.rcvd, error.sent, type(error.__cause__)))
+
+    async with server.serve(collect, "127.0.0.1", 0) as serving:
+        reader, writer = await open_raw(serving.sockets[0].getsockname()[1])
+        for at in range(0, len(stream), 50_000):
+            writer.write(stream[at : at + 50_000])
+            await writer.drain()
+            await asyncio.sleep(0.002)
+            if at == restored_at:
+                restore()
+        answer = asyncio.ensure_future(reader.read())
+        while len(outcomes) < 2 and not answer.done():
+            await asyncio.sleep(0.001)
+        if not answer.done():
+            writer.write(GOODBYE)
+        await answer
+        writer.close()
+        await writer.wait_closed()
+    return outcomes, answer.result()
+
+
+GOODBYE = fastws.serialize_frame(8, b"\x03\xe8", masking_key=b"mask")
+TEXTS = [b"x" * 200_000, TEXT.encode() * 8000, b"x" * 180_000 + b"\xc3", b"short", b"\xff"]
+
+
+async def in_parts(connection):
+    return [part async for part in connection.recv_streaming()]
+
+
+@pytest.mark.parametrize("payload", TEXTS, ids=["ascii", "utf-8", "cut", "short", "bad"])
+@pytest.mark.parametrize(
+    "receive",
+    [lambda c: c.recv(), lambda c: c.recv(decode=False), in_parts],
+    ids=["decoded", "bytes", "streamed"],
+)
+def test_texts_come_out_as_they_always_did(accelerated, payload, receive):
+    stream = large_frame(b"before", 1) + large_frame(payload, 1)
+    outcomes = []
+    for switch_on in (lambda: None, lambda: accelerated("websockets")):
+        switch_on()
+        run(lambda: put(outcomes, received_from(stream, receive)))
+    assert outcomes[1] == outcomes[0]
+
+
+async def put(outcomes, coroutine):
+    outcomes.append(await coroutine)
+
+
+@pytest.mark.parametrize("payload", TEXTS[:3], ids=["ascii", "utf-8", "cut"])
+def test_a_text_under_way_survives_restoring(accelerated, payload):
+    stream = large_frame(payload, 1) + large_frame(b"after", 1)
+    outcomes = []
+    run(lambda: put(outcomes, received_from(stream, lambda c: c.recv())))
+    accelerated("websockets")
+    run(lambda: put(outcomes, received_from(stream, lambda c: c.recv(), restored_at=50_000)))
+    assert outcomes[1] == outcomes[0]
+
+
 def test_threads_exchange_messages(accelerated):
     accelerated("websockets")
 
@@ -176,8 +243,8 @@ class Wire:
         return [bytes(frame.data) for frame in self.protocol.events_received()]
 
 
-def large_frame(payload):
-    return fastws.serialize_frame(2, payload, masking_key=b"mask")
+def large_frame(payload, opcode=2):
+    return fastws.serialize_frame(opcode, payload, masking_key=b"mask")
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["off", "off and on"])

@@ -88,3 +88,32 @@ def test_aiohttp(accelerated, deflate):
     ]
     compare(observe, kinds, lambda: accelerated("aiohttp"))
     assert reader.WebSocketReader.__module__.startswith("fastws.")
+
+
+def test_tornado(accelerated):
+    module = pytest.importorskip("tornado.websocket")
+    from fastws.accelerate.tornado.observing import observe_stream
+
+    kinds = [
+        ((max_size,), lambda masked=masked: streams(COUNT, masked))
+        for masked in (True, False)
+        for max_size in (2**20, 20_000)
+    ]
+    compare(
+        lambda pieces, max_size: observe_stream(module, pieces, max_size),
+        kinds,
+        lambda: accelerated("tornado"),
+    )
+
+
+def test_websocket_client(accelerated):
+    module = pytest.importorskip("websocket._abnf")
+    from fastws.accelerate.websocket_client import observe_stream
+
+    # What it receives is not masked; it takes masked frames too.
+    kinds = [((), lambda masked=masked: streams(COUNT, masked)) for masked in (True, False)]
+    compare(
+        lambda pieces: observe_stream(module, pieces),
+        kinds,
+        lambda: accelerated("websocket-client"),
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from aiohttp._websocket import reader as _module
 from aiohttp._websocket.models import WSMessage, WSMsgType
 
-from ..._kernels import take_frames
+from ..._kernels import FrameTaker
 from ..arriving import Arriving
 from .frames import Position
 
@@ -50,6 +51,16 @@ class WebSocketReader:
         self._decode = bool(decode_text)
         self._templates = {0x81: _TEXT if decode_text else _TEXT_BYTES, 0x82: _BINARY}
         self._max_length = max_msg_size - 1 if max_msg_size else None
+        # aiohttp takes masked and unmasked frames, whatever its role.
+        self._taker = FrameTaker(
+            self._templates,
+            self._put,
+            masked=None,
+            max_length=self._max_length,
+            decode=self._decode,
+            overhead=_OVERHEAD,
+        )
+        self._left = -1  # of the queue's room; negative if it is to be asked
         self._position: Position | None = None
         self._arriving: Arriving | None = None
         self._passes = False  # everything is left to aiohttp's reader
@@ -59,14 +70,17 @@ class WebSocketReader:
 
     def feed_data(self, data: Any) -> Any:
         """Take bytes from the peer; return whether they broke the rules, and what is left."""
+        if type(data) is not bytes:
+            data = bytes(data)
         return self._feed(data, False)
 
     def _feed_data(self, data: Any) -> None:
         """Take bytes from the peer; raise what aiohttp's reader raises."""
-        self._feed(data, True)
+        self._feed(bytes(data), True)
 
     def _handle_frame(self, fin: Any, opcode: Any, payload: Any, compressed: Any) -> None:
         """Take a frame as aiohttp's reader has parsed it."""
+        self._left = -1
         self._original._handle_frame(fin, opcode, payload, compressed)
 
     def _leave(self, data: bytes, raises: bool) -> Any:
@@ -75,9 +89,7 @@ class WebSocketReader:
             return self._original._feed_data(data)
         return self._original.feed_data(data)
 
-    def _feed(self, data: Any, raises: bool) -> Any:
-        if type(data) is not bytes:
-            data = bytes(data)
+    def _feed(self, data: bytes, raises: bool) -> Any:
         if self._passes:
             return self._leave(data, raises)
         end = 0
@@ -85,59 +97,72 @@ class WebSocketReader:
             end = self._arriving.receive(data)
             if self._arriving.missing:
                 return _GOOD
-            payload = self._arriving.payload
-            template = self._arriving.template
-            self._arriving = None
-            if payload is None:
-                self._passes = True
-                return self._leave(_NOT_UTF8, raises)
-            self._deliver(_new(type(template), (template[0], payload, "")))
-        if self._position is None and len(data) - end > 1:
-            end = self._take(data, end)
+            violation = self._finish(raises)
+            if violation is not None:
+                return violation
+        if self._position is None:
+            # To ask for the room each time would cost more than to count: what a program has read
+            # since makes more of it.
+            if self._left < 0:
+                self._left = self._room()
+            end = self._taker.take(data, end, self._left)
+            self._left = self._taker.left
+            if end == len(data):
+                return _GOOD
+            if self._left < 0:
+                self._left = self._room()
+                end = self._taker.take(data, end, self._left)
+                self._left = self._taker.left
+            if end == len(data) or self._begin(data, end):
+                return _GOOD
         if end < len(data):
             return self._pass_on(data[end:] if end else data, raises)
         return _GOOD
 
-    def _take(self, data: bytes, offset: int) -> int:
-        """Take whole messages, or the start of a large one; return where the rest begins."""
-        room = self._limit - self._queue._size if _STALLS else None
-        # aiohttp takes masked and unmasked frames, whatever its role.
-        masked = data[offset + 1] > 127
-        _, end = take_frames(
-            data,
-            self._templates,
-            masked=masked,
-            max_length=self._max_length,
-            offset=offset,
-            decode=self._decode,
-            room=room,
-            overhead=_OVERHEAD,
-            deliver=self._put,
-        )
-        if end < len(data) and (not _STALLS or self._queue._size <= self._limit):
-            self._arriving = Arriving.begin(
-                data,
-                end,
-                self._templates,
-                masked=masked,
-                max_length=self._max_length,
-                decode=self._decode,
-            )
-            if self._arriving is not None:
-                return len(data)
-        return end
+    def _room(self) -> int:
+        """How many bytes the queue takes before it is full."""
+        if not _STALLS:
+            return sys.maxsize
+        size: int = self._queue._size
+        return self._limit - size
 
-    def _deliver(self, message: Any) -> None:
-        payload = message[1]
+    def _begin(self, data: bytes, offset: int) -> bool:
+        """Begin a large frame that is not all there."""
+        if self._room() < 0:
+            return False
+        self._arriving = Arriving.begin(
+            data,
+            offset,
+            self._templates,
+            masked=None,
+            max_length=self._max_length,
+            decode=self._decode,
+        )
+        return self._arriving is not None
+
+    def _finish(self, raises: bool) -> Any:
+        """Deliver the large frame that has come; return the answer if it breaks the rules."""
+        arriving = self._arriving
+        assert arriving is not None
+        self._arriving = None
+        payload = arriving.payload()
         size = len(payload)
-        if type(payload) is str and not payload.isascii():
-            size = len(payload.encode())
-        self._put(message, size)
+        template = arriving.template
+        if self._decode and template[0] is WSMsgType.TEXT and type(payload) is bytes:
+            try:
+                payload = payload.decode()
+            except UnicodeDecodeError:
+                self._passes = True
+                return self._leave(_NOT_UTF8, raises)
+        self._put(_new(type(template), (template[0], payload, "")), size)
+        self._left = -1
+        return None
 
     def _pass_on(self, data: bytes, raises: bool) -> Any:
         """Give aiohttp's reader what it knows best, and see where that leaves it."""
         if self._position is None:
             self._position = Position()
+        self._left = -1
         self._position.advance(data)
         result = self._leave(data, raises)
         if (result is not None and result[0]) or self._position.compressed:

@@ -13,13 +13,14 @@ from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import OPEN
 
 from .direct import receive_directly
-from .protocol import send_message
+from .protocol import TextFrame, receive_data, receive_texts, send_message
 
 __all__ = ["data_received", "get", "send"]
 
 _data_received = Connection.data_received
 _get = Assembler.get
 _send = Connection.send
+_FRAMES = (Frame, TextFrame)
 
 
 @lru_cache
@@ -36,7 +37,11 @@ def data_received(self: Connection, data: bytes) -> None:
         _data_received(self, data)
         return
     protocol = self.protocol
-    protocol.receive_data(data)
+    side: Any = type(protocol)
+    if side.receive_data is receive_data:
+        receive_texts(protocol, data)
+    else:
+        protocol.receive_data(data)
     events = protocol.events_received()
     if protocol.writes:
         try:
@@ -52,7 +57,7 @@ def data_received(self: Connection, data: bytes) -> None:
         self.close_deadline = self.loop.time() + self.close_timeout
     messages = self.recv_messages
     for event in events:
-        if type(event) is Frame and event.opcode in DATA_OPCODES and not messages.closed:
+        if type(event) in _FRAMES and event.opcode in DATA_OPCODES and not messages.closed:
             messages.frames.put(event)
         else:
             self.process_event(event)
@@ -83,8 +88,12 @@ async def get(self: Assembler, decode: bool | None = None) -> Any:
     frame = frames.popleft()
     if self.paused:
         self.maybe_resume()
+    if decode is None:
+        decode = frame.opcode is Opcode.TEXT
+    if decode and type(frame) is TextFrame:
+        return frame.text
     data = frame.data
-    if frame.opcode is Opcode.TEXT if decode is None else decode:
+    if decode:
         return data.decode()
     return data if type(data) is bytes else bytes(data)
 

@@ -10,22 +10,21 @@ from ..arriving import Arriving
 __all__ = ["receive_directly"]
 
 # Loops whose transports may get another protocol at any time; others have a read under way.
-_LOOPS = ("asyncio.selector_events", "uvloop.loop")
+_ASYNCIO = "asyncio.selector_events"
+_UVLOOP = "uvloop.loop"
 
 
 def receive_directly(connection: Any, arriving: Arriving) -> None:
     """Have the transport write the rest of a frame into its payload, where that is possible."""
     transport = connection.transport
-    if type(transport).__module__ in _LOOPS and not transport.is_closing():
-        receiver = _Receiver(connection, arriving)
-        if receiver.get_buffer(-1) is not None:
-            _hand_over(transport, receiver)
+    if type(transport).__module__ in (_ASYNCIO, _UVLOOP) and not transport.is_closing():
+        _hand_over(transport, _Receiver(connection, arriving))
 
 
 def _hand_over(transport: Any, protocol: Any) -> None:
     transport.set_protocol(protocol)
-    if transport.is_reading():
-        # uvloop looks at the kind of protocol when it starts to read.
+    if type(transport).__module__ == _UVLOOP and transport.is_reading():
+        # It looks at the kind of protocol when it starts to read.
         transport.pause_reading()
         transport.resume_reading()
 
@@ -42,10 +41,9 @@ class _Receiver(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._arriving.buffer_updated(nbytes)
-        if self._arriving.get_buffer() is None:
+        if not self._arriving.missing:
             _hand_over(self._connection.transport, self._connection)
-            if not self._arriving.missing:
-                self._connection.data_received(b"")
+            self._connection.data_received(b"")
 
     def pause_writing(self) -> None:
         self._connection.pause_writing()

@@ -142,5 +142,7 @@ def observe_exchange(
                 step(connection.send(seen[-1]))
                 step(connection.send(seen[-1], text=decode))
     pending.close()
-    seen.append((connection.recv_messages.paused, connection.state, transport.written))
+    # In how many pieces it is written is nobody's concern.
+    written = b"".join(transport.written)
+    seen.append((connection.recv_messages.paused, connection.state, written))
     return seen

@@ -12,11 +12,19 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol
 from websockets.streams import StreamReader
 
-from ..._kernels import serialize_frame, take_frames
+from ..._kernels import serialize_frame, split_message, take_frames
 from ..arriving import Arriving
 from ..keys import masking_key
 
-__all__ = ["new_generation", "receive_data", "receive_eof", "send_message", "serialize"]
+__all__ = [
+    "TextFrame",
+    "new_generation",
+    "receive_data",
+    "receive_eof",
+    "receive_texts",
+    "send_message",
+    "serialize",
+]
 
 _receive_data = Protocol.receive_data
 _receive_eof = Protocol.receive_eof
@@ -28,6 +36,8 @@ _DATA = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
 
 _PLAIN = {0x81: (Opcode.TEXT, None), 0x82: (Opcode.BINARY, None)}
 _DEFLATED = {**_PLAIN, 0xC1: (Opcode.TEXT, None, True), 0xC2: (Opcode.BINARY, None, True)}
+# Of so many bytes, a message is written from where it is: to put it behind a header is to copy it.
+_LARGE = 16 * 1024
 _PARSERS = ("websockets.protocol", "websockets.client", "websockets.server")
 
 # What was known of a connection before acceleration was off for a while is not true any more.
@@ -38,6 +48,16 @@ def new_generation() -> None:
     """Forget what is known of every connection: they may have gone on without us."""
     global _generation
     _generation = object()
+
+
+class TextFrame(Frame):  # type: ignore[misc]
+    """A text that is decoded already; its bytes are made for those who ask for them."""
+
+    text: str
+
+    @property
+    def data(self) -> bytes:
+        return self.text.encode()
 
 
 class _State:
@@ -58,6 +78,15 @@ def receive_data(self: Protocol, data: bytes | bytearray) -> None:
 
     Its parser never sees whole data frames, and sees everything else.
     """
+    _receive(self, data, False)
+
+
+def receive_texts(self: Protocol, data: bytes | bytearray) -> None:
+    """Receive data for somebody who knows ``TextFrame``: texts are decoded as they come."""
+    _receive(self, data, True)
+
+
+def _receive(self: Protocol, data: bytes | bytearray, decode: bool) -> None:
     state = self.__dict__.get("_fastws")
     if (
         state is None
@@ -76,16 +105,25 @@ def receive_data(self: Protocol, data: bytes | bytearray) -> None:
         if arriving.missing:
             return
         _end_arriving(self, state)
-        if not _take(self, state, (*arriving.template[:1], arriving.payload), limit):
-            return
+        _take(self, state, (arriving.template[0], arriving.payload()), limit)
+    masked = self.side is SERVER
     frames, end = take_frames(
-        data, state.templates, masked=self.side is SERVER, max_length=limit, offset=end
+        data, state.templates, masked=masked, max_length=limit, offset=end, decode=decode
     )
     for item in frames:
         if not _take(self, state, item, limit):
             return
-    if end < len(data) and not _begin_arriving(self, state, data, end, limit):
+    if end == len(data):
+        return
+    state.arriving = Arriving.begin(
+        data, end, _PLAIN, masked=masked, max_length=limit, decode=decode
+    )
+    if state.arriving is None:
         _receive_slowly(self, data[end:] if end else data)
+        return
+    # The rest of this frame is ours to receive, even if acceleration ends before.
+    self.receive_data = MethodType(receive_data, self)
+    self.receive_eof = MethodType(receive_eof, self)
 
 
 def receive_eof(self: Protocol) -> None:
@@ -102,9 +140,14 @@ def receive_eof(self: Protocol) -> None:
 
 def _take(protocol: Protocol, state: _State, item: tuple[Any, ...], limit: int | None) -> bool:
     """Add a frame to the events; False if it ends the connection."""
-    frame = _new_frame(Frame)
+    data = item[1]
+    if type(data) is str:
+        frame = _new_frame(TextFrame)
+        frame.text = data
+    else:
+        frame = _new_frame(Frame)
+        frame.data = data
     frame.opcode = item[0]
-    frame.data = item[1]
     if len(item) > 2:
         frame.rsv1 = True
         try:
@@ -114,20 +157,6 @@ def _take(protocol: Protocol, state: _State, item: tuple[Any, ...], limit: int |
             protocol.parser.throw(error)
             return False
     protocol.events.append(frame)
-    return True
-
-
-def _begin_arriving(
-    protocol: Protocol, state: _State, data: bytes | bytearray, offset: int, limit: int | None
-) -> bool:
-    state.arriving = Arriving.begin(
-        data, offset, _PLAIN, masked=protocol.side is SERVER, max_length=limit
-    )
-    if state.arriving is None:
-        return False
-    # The rest of this frame is ours to receive, even if acceleration ends before.
-    protocol.receive_data = MethodType(receive_data, protocol)
-    protocol.receive_eof = MethodType(receive_eof, protocol)
     return True
 
 
@@ -200,6 +229,9 @@ def send_message(self: Protocol, message: str | bytes, text: bool) -> None:
     if self.extensions or self.expect_continuation_frame:
         send = self.send_text if text else self.send_binary
         send(message.encode() if isinstance(message, str) else message)
+    elif self.side is SERVER and len(message) >= _LARGE and text == isinstance(message, str):
+        head, payload = split_message(message)
+        self.writes += head, memoryview(payload)
     else:
         key = masking_key(secrets.token_bytes, _token_bytes) if self.side is CLIENT else None
         self.writes.append(serialize_frame(1 if text else 2, message, masking_key=key))
