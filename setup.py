@@ -84,8 +84,14 @@ def extensions():
         ],
         build_dir="build",  # every .c in the tree is hand-written
         force=True,  # Cython does not see that a .pxd of another name has changed
-        # The .pxd files say what is a C type; annotations say what a type checker wants to know.
-        compiler_directives={"language_level": 3, "annotation_typing": False, "binding": True},
+        compiler_directives={
+            "language_level": 3,
+            # The .pxd files say what is a C type; annotations what a type checker wants to know.
+            "annotation_typing": False,
+            "binding": True,
+            # What is not an object's own is constant, or each thread's own.
+            "freethreading_compatible": True,
+        },
     )
 
 

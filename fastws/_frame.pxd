@@ -64,6 +64,7 @@ cdef class MessageReader:
     cdef list _pieces
 
     cpdef list receive(self, data, Py_ssize_t nbytes=*)
+    cdef int _take_given(self, Py_ssize_t nbytes, list events) except -1
     cdef int receive_bytes(self, const uint8_t *data, Py_ssize_t length, list events) except -1
     cdef const uint8_t *_fast(self, const uint8_t *data, const uint8_t *end, list events) except NULL
     cdef int _start(self, list events) except -1
