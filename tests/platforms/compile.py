@@ -26,6 +26,7 @@ def compile_extension(compiler: list[str], extension: setuptools.Extension) -> N
         *extension.extra_compile_args,
         *(f"-I{directory}" for directory in extension.include_dirs),
         *extension.sources,
+        *extension.extra_link_args,
         *("-o", extension.name.replace(".", "/") + ".so"),
     ]
     run = subprocess.run(command, capture_output=True, text=True)
