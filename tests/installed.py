@@ -1,7 +1,9 @@
 """Show that the fastws which is installed is whole: kernels, extensions in use, a real echo.
 
-usage: python tests/installed.py [--pure] [--in-place], with the Python of the environment that it is
-installed in; or built in place. It needs nothing but fastws and the .pxd files of the sources, which name what is to be compiled.
+usage: python tests/installed.py [--pure] [--in-place]
+
+Run it with the Python that fastws is installed for, or built in place. It needs nothing but fastws
+and the .pxd files of the sources, which name what is to be compiled.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def check_extensions() -> None:
     check(fastws.backend != "python", "the kernels are pure Python")
     suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
     place = Path(fastws.__file__).parent
-    names = [path.relative_to(SOURCE).with_suffix("") for path in (SOURCE / "fastws").rglob("*.pxd")]
+    names = [
+        path.relative_to(SOURCE).with_suffix("") for path in (SOURCE / "fastws").rglob("*.pxd")
+    ]
     check(names, f"there are no .pxd files under {SOURCE}")
     for name in names:
         files = [p.name for p in (place.parent / name).parent.glob(f"{name.name}.*")]

@@ -106,11 +106,7 @@ def test_a_message_may_be_continued_by_another_thread(frame_kernel):
         cuts = range(0, len(wire), 7000)
         events = []
         for cut in cuts:
-            thread = threading.Thread(
-                target=lambda cut=cut: events.extend(reader.receive(wire[cut : cut + 7000]))
-            )
-            thread.start()
-            thread.join()
+            events += in_threads(lambda n: reader.receive(wire[cut : cut + 7000]), 1)[0]  # noqa: B023
         assert events == [whole]
 
 

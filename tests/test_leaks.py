@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -22,12 +23,14 @@ def leaks():
 
 def test_what_stays_is_found(leaks, capsys):
     kept = []
-    assert leaks.look("objects", lambda rounds: kept.extend(map(object.__new__, [object] * rounds)), 5000)
+    assert leaks.look(
+        "objects", lambda rounds: kept.extend(map(object.__new__, [object] * rounds)), 5000
+    )
     assert leaks.look("memory", lambda rounds: kept.append(bytearray(b"x" * 1024 * rounds)), 5000)
     files = []
-    assert leaks.look("files", lambda rounds: files.append(open("/dev/null")), 500)
+    assert leaks.look("files", lambda rounds: files.append(os.open(os.devnull, os.O_RDONLY)), 500)
     for file in files:
-        file.close()
+        os.close(file)
 
 
 def test_what_goes_again_is_not(leaks, capsys):

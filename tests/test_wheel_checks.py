@@ -41,7 +41,13 @@ def test_an_instruction_above_the_baseline_is_found(instruction, needed):
 
 @pytest.mark.parametrize(
     "instruction",
-    ["pxor   %xmm0,%xmm1", "movups (%rdi),%xmm0", "tzcnt  %eax,%eax", "verr   %ax", "pshufd $0,%xmm0"],
+    [
+        "pxor   %xmm0,%xmm1",
+        "movups (%rdi),%xmm0",
+        "tzcnt  %eax,%eax",
+        "verr   %ax",
+        "pshufd $0,%xmm0",
+    ],
 )
 def test_what_every_x86_64_has_is_not(instruction):
     assert above_baseline(disassembly("sse2_run", instruction)) == {}

@@ -1,1 +1,1 @@
-"""Nothing is kept: memory, objects and file descriptors stay the same however often a thing is done."""
+"""Nothing is kept: whatever is done, memory, objects and files are as they were before."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 
 from handshakes import URI
+from wire import frame
 
 import fastws
 from fastws import Close, CloseCode, Protocol, Role
 from fastws._kernels import serialize_message
 from fastws.deflate import Deflate
 from fastws.handshake import ClientHandshake, ServerHandshake
-from wire import frame
 
 __all__ = ["SCENARIOS"]
 
@@ -38,7 +38,7 @@ def messages(rounds: int) -> None:
 
 
 def readers(rounds: int) -> None:
-    """A reader each: one that is good, one that is left in mid-message, one that ends in an error."""
+    """Readers: one that is good, one left in mid-message, one that ends in an error."""
     for i in range(rounds):
         fastws.MessageReader(Role.SERVER).receive(GOOD)
         reader = fastws.MessageReader(Role.SERVER)
@@ -76,9 +76,7 @@ def _open(compression: Deflate | None) -> tuple[Protocol, Protocol]:
     client = Protocol(
         Role.CLIENT, handshake=ClientHandshake(URI, deflate=compression), max_size=100_000
     )
-    server = Protocol(
-        Role.SERVER, handshake=ServerHandshake(deflate=compression), max_size=100_000
-    )
+    server = Protocol(Role.SERVER, handshake=ServerHandshake(deflate=compression), max_size=100_000)
     client.send_request()
     server.receive_data(b"".join(client.data_to_send()), 0.0)
     server.send_response(server.accept(), 0.0)

@@ -1,9 +1,9 @@
 """Compile the extensions in place for a Python that is not this one.
 
-usage: python compile.py [--jobs N] [--option=OPTION]... TREE COMPILER...
+usage: python compile.py TREE COMPILER...
 
-TREE has setup.py, which tells what there is to compile. COMPILER is a command with its options, which
-finds that Python's headers.
+TREE has setup.py, which tells what there is to compile. COMPILER is a command with its options,
+which finds that Python's headers.
 """
 
 from __future__ import annotations

@@ -74,17 +74,21 @@ def rate(work: Callable[[float], int], threads: int) -> float:
 
 def main(wanted: float = 1.3) -> int:
     locked = getattr(sys, "_is_gil_enabled", lambda: True)()
-    print(f"Python {sys.version.split()[0]}, {'with' if locked else 'without'} a lock, {fastws.backend}")
+    version, kind = sys.version.split()[0], "with" if locked else "without"
+    print(f"Python {version}, {kind} a lock of the interpreter, {fastws.backend}")
     slow = []
     for work in (masking_small, masking_large, validating, receiving, sending):
         # The machine may be busy with other things: its best moments are compared, taken in turns.
         pairs = [(rate(work, 1), rate(work, 2)) for _ in range(TRIES)]
         one, two = max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
-        print(f"{work.__name__:15}{one:>12,.0f} /s in one thread{two:>12,.0f} in two{two / one:>6.2f} ×")
+        print(
+            f"{work.__name__:15}{one:>12,.0f} /s in one thread{two:>12,.0f} in two"
+            f"{two / one:>6.2f}x"
+        )
         if two / one < wanted:
             slow.append(work.__name__)
     if slow:
-        print(f"below {wanted} ×: {', '.join(slow)}", file=sys.stderr)
+        print(f"below {wanted}x: {', '.join(slow)}", file=sys.stderr)
     return 1 if slow else 0
 
 

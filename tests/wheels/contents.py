@@ -61,4 +61,6 @@ def _search_paths(library: Path) -> list[str]:
     run = subprocess.run(
         ["readelf", "--dynamic", str(library)], check=True, capture_output=True, text=True
     )
-    return [line.strip() for line in run.stdout.splitlines() if re.search(r"\((RPATH|RUNPATH)\)", line)]
+    return [
+        line.strip() for line in run.stdout.splitlines() if re.search(r"\((RPATH|RUNPATH)\)", line)
+    ]
