@@ -14,8 +14,7 @@ import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-import setuptools  # first: it brings distutils along
-from distutils.core import run_setup  # isort: skip
+import setuptools
 
 
 def compile_extension(compiler: list[str], extension: setuptools.Extension) -> None:
@@ -39,6 +38,8 @@ def main() -> None:
     parser.add_argument("tree")
     parser.add_argument("compiler", nargs=argparse.REMAINDER)
     options = parser.parse_args()
+    from distutils.core import run_setup  # which setuptools has brought along
+
     os.chdir(options.tree)
     os.environ["FASTWS_EXTENSIONS"] = "1"
     extensions = run_setup("setup.py", stop_after="init").ext_modules
