@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 import sysconfig
@@ -11,6 +12,7 @@ import pytest
 from choice import CHOICE
 from wire import frame
 
+from fastws import aio
 from fastws.frames import Role
 
 THREADS = 4
@@ -160,3 +162,21 @@ def test_the_lock_of_connections_gives_up_in_time():
     assert in_threads(lambda n: lock.acquire(timeout=0.01)) == [False] * THREADS
     lock.release()
     assert lock.acquire(timeout=0)
+
+
+def test_event_loops_in_threads_do_not_meet():
+    async def converse(n):
+        async def echo(ws):
+            async for message in ws:
+                await ws.send(message)
+
+        async with aio.serve(echo, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with aio.connect(f"ws://127.0.0.1:{port}") as ws:
+                for i in range(200):
+                    message = f"{n} {i}" + "x" * (i * 100 % 20_000)
+                    await ws.send(message)
+                    assert await ws.recv() == message
+        return n
+
+    assert in_threads(lambda n: asyncio.run(converse(n))) == list(range(THREADS))
