@@ -565,8 +565,11 @@ cdef class FrameBuffer:
         self.length = 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef Py_ssize_t length
+        with cython.critical_section(self):
+            length = self.length
         # The bytes stay where they are as long as the view does.
-        PyBuffer_FillInfo(view, self._room, PyBytes_AS_STRING(self._room), self.length, 1, flags)
+        PyBuffer_FillInfo(view, self._room, PyBytes_AS_STRING(self._room), length, 1, flags)
 
     cpdef clear(self):
         """Forget what is there."""
