@@ -5,7 +5,7 @@ VENV ?= .venv
 # What failed while two processes had the machine gets a second chance, alone.
 AGAIN = FASTWS_EXTENSIONS=$(1) $(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none
 
-.PHONY: help bench test pure lint sanitizers fuzz autobahn clean
+.PHONY: help bench test lint wheel sdist sanitizers fuzz leaks autobahn systems workflows hooks clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,25 @@ sanitizers:  ## Run the kernel tests under AddressSanitizer and UBSan (2 min)
 
 fuzz:  ## Fuzz every parser for a while
 	.ci/fuzz 60
+
+leaks:  ## Do everything over and over and look what memory stays (about 5 min)
+	.ci/leaks
+
+wheel:  ## Build the wheel of this machine into dist/, check it, try it in an empty environment
+	KEEP=dist .ci/wheel --twice
+
+sdist:  ## Build the source distribution, and test from what is in it
+	.ci/sdist
+
+systems:  ## PyPy, arm64, s390x, i386, musl, a processor without AVX, threads without a lock (root)
+	for system in pypy nehalem arm64 s390x i386 musl free-threaded; do .ci/$$system || exit 1; done
+
+workflows:  ## Lint the workflows and list the wheels they make
+	.ci/workflows
+
+hooks: $(VENV)/bin/python  ## Have git check style before each commit
+	$(VENV)/bin/python -m pip install --quiet pre-commit
+	$(VENV)/bin/pre-commit install
 
 autobahn:  ## The official conformance suite: both roles, compiled and pure (about 1 h)
 	.ci/autobahn --full

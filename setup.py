@@ -14,6 +14,14 @@ if CHOICE not in ("", "0", "1"):
 
 SIMD = "fastws/_simd"
 
+# Cython generates more than a module uses: the linker leaves it out.
+LEAN = {
+    "extra_compile_args": ["-ffunction-sections", "-fdata-sections", "-fvisibility=hidden"],
+    "extra_link_args": ["-Wl,--gc-sections"],
+}
+if not sys.platform.startswith("linux"):
+    LEAN = {"extra_compile_args": [], "extra_link_args": []}
+
 
 class BuildKernels(build_ext):
     """Compile the kernels; without a working compiler, install pure Python and say so."""
@@ -60,22 +68,26 @@ def extensions():
             [f"fastws/{name}.pyx", *(f"{SIMD}/{part}.c" for part in parts)],
             include_dirs=[SIMD],
             depends=glob(f"{SIMD}/*.[ch]"),
-            extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
+            extra_compile_args=[
+                *LEAN["extra_compile_args"],
+                *([] if sys.platform == "win32" else ["-O3"]),
+            ],
+            extra_link_args=LEAN["extra_link_args"],
         )
 
     def hot(package, name):
         # Plain Python, compiled under another name, so both forms can be imported.
         path = package.replace(".", "/")
-        return Extension(f"fastws.{package}._{name}", [f"fastws/{path}/{name}.py"])
+        return Extension(f"fastws.{package}._{name}", [f"fastws/{path}/{name}.py"], **LEAN)
 
     def quick(driver, name):
-        return Extension(f"fastws.{driver}._{name}", [f"fastws/{driver}/_{name}.pyx"])
+        return Extension(f"fastws.{driver}._{name}", [f"fastws/{driver}/_{name}.pyx"], **LEAN)
 
     return cythonize(
         [
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
-            Extension("fastws._wire", ["fastws/_wire.pyx"]),
+            Extension("fastws._wire", ["fastws/_wire.pyx"], **LEAN),
             *(hot("aio", name) for name in ("waiter", "channel", "records", "sockets", "poller")),
             *(quick("aio", name) for name in ("messages", "readiness", "stepping")),
             hot("sync", "channel"),
@@ -84,8 +96,15 @@ def extensions():
         ],
         build_dir="build",  # every .c in the tree is hand-written
         force=True,  # Cython does not see that a .pxd of another name has changed
-        # The .pxd files say what is a C type; annotations say what a type checker wants to know.
-        compiler_directives={"language_level": 3, "annotation_typing": False, "binding": True},
+        compiler_directives={
+            "language_level": 3,
+            # The .pxd files say what is a C type; annotations what a type checker wants to know.
+            "annotation_typing": False,
+            "binding": True,
+            "auto_pickle": False,  # sockets and half-read messages go nowhere else
+            # What is not an object's own is constant, or each thread's own.
+            "freethreading_compatible": True,
+        },
     )
 
 

@@ -53,6 +53,7 @@ cdef class PayloadReader:
 
     cdef int _reserve(self, Py_ssize_t capacity) except -1
     cdef void _take(self, const uint8_t *data, Py_ssize_t length) noexcept
+    cdef object _finish(self)
 
 
 cdef class MessageReader:
@@ -97,6 +98,7 @@ cdef class MessageReader:
     cdef list _pieces
 
     cpdef list receive(self, data, Py_ssize_t nbytes=*)
+    cdef int _take_given(self, Py_ssize_t nbytes, list events) except -1
     cdef int receive_bytes(self, const uint8_t *data, Py_ssize_t length, list events) except -1
     cdef const uint8_t *_fast(self, const uint8_t *data, const uint8_t *end, list events) except NULL
     cdef int _start(self, list events) except -1

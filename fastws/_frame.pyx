@@ -3,6 +3,7 @@
 
 import os
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport (
     PyBytes_AS_STRING,
@@ -34,8 +35,35 @@ cdef extern from "Python.h":
     int PyUnicode_Resize(PyObject **text, Py_ssize_t length) except -1
     int _PyBytes_Resize(PyObject **data, Py_ssize_t length) except -1
     char *PyBytes_AS_STRING_of "PyBytes_AS_STRING"(PyObject *data)
-    Py_ssize_t Py_REFCNT(PyObject *)
     void Py_CLEAR(PyObject *)
+
+cdef extern from *:
+    """
+    /* What nobody else refers to may be resized where it is. */
+    #if PY_VERSION_HEX >= 0x030E0000
+    #define fastws_is_ours(object) PyUnstable_Object_IsUniquelyReferenced(object)
+    #else
+    #define fastws_is_ours(object) (Py_REFCNT(object) == 1)
+    #endif
+
+    /* Without the lock of the interpreter, threads must not take keys from one pool. */
+    #ifndef Py_GIL_DISABLED
+    #define FASTWS_PER_THREAD
+    #elif defined(_MSC_VER)
+    #define FASTWS_PER_THREAD __declspec(thread)
+    #else
+    #define FASTWS_PER_THREAD _Thread_local
+    #endif
+    #define FASTWS_POOL_BYTES 4096
+    typedef struct { size_t left; unsigned char bytes_[FASTWS_POOL_BYTES]; } fastws_key_pool;
+    static FASTWS_PER_THREAD fastws_key_pool fastws_pool;
+    """
+    bint fastws_is_ours(PyObject *)
+    const size_t POOL_BYTES "FASTWS_POOL_BYTES"
+    ctypedef struct fastws_key_pool:
+        size_t left
+        uint8_t *bytes_
+    fastws_key_pool fastws_pool
 
 cdef extern from "cpu.h" nogil:
     const char *fastws_cpu_forced_row()
@@ -137,9 +165,10 @@ cdef class Utf8Validator:
 
     def reset(self):
         """Start a new text."""
-        self._state.missing = 0
-        self.valid = True
-        self.position = 0
+        with cython.critical_section(self):
+            self._state.missing = 0
+            self.valid = True
+            self.position = 0
 
     @property
     def complete(self):
@@ -155,11 +184,12 @@ cdef class Utf8Validator:
         cdef size_t good
         PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
         try:
-            if self.valid:
-                good = fastws_utf8_receive(_utf8_row, <fastws_utf8_state *> &self._state,
-                                           <const uint8_t *> source.buf, source.len)
-                self.valid = good == <size_t> source.len
-                self.position += good
+            with cython.critical_section(self):
+                if self.valid:
+                    good = fastws_utf8_receive(_utf8_row, <fastws_utf8_state *> &self._state,
+                                               <const uint8_t *> source.buf, source.len)
+                    self.valid = good == <size_t> source.len
+                    self.position += good
         finally:
             PyBuffer_Release(&source)
         return self.valid
@@ -290,7 +320,8 @@ cdef class FrameTaker:
 
     cpdef Py_ssize_t take(self, data, Py_ssize_t offset, Py_ssize_t room) except -1:
         """Deliver the whole frames at ``data[offset]``; return where the others begin."""
-        return self._take(data, offset, room, None)
+        with cython.critical_section(self):
+            return self._take(data, offset, room, None)
 
     cdef Py_ssize_t _take(self, data, Py_ssize_t offset, Py_ssize_t room,
                           list frames) except -1:
@@ -482,32 +513,28 @@ cdef inline void _fill_frame(uint8_t *dst, const uint8_t *head, Py_ssize_t head_
         _mask(dst, payload, length, key_word)
 
 
-# Keys are taken from here a few bytes at a time: a system call for each would cost more than the
+# Keys are taken from a pool a few bytes at a time: a system call for each would cost more than the
 # frame. Predictable keys would let a page's script choose the bytes a proxy sees (RFC 6455 §10.3).
-cdef Py_ssize_t POOL_BYTES = 4096
-cdef bytes _pool = b""
-cdef Py_ssize_t _pool_used = 0
 
 
 def _empty_pool():
-    global _pool, _pool_used
-    _pool = b""
-    _pool_used = 0
+    fastws_pool.left = 0
 
 
 if hasattr(os, "register_at_fork"):
-    # Parent and child must not send the same keys.
+    # Parent and child must not send the same keys; of its threads, the child has the one that forked.
     os.register_at_fork(after_in_child=_empty_pool)
 
 
 cdef const uint8_t *_take_key() except NULL:
-    """Four bytes of the pool, good until the next call."""
-    global _pool, _pool_used
-    if _pool_used == PyBytes_GET_SIZE(_pool):
-        _pool = os.urandom(POOL_BYTES)
-        _pool_used = 0
-    _pool_used += 4
-    return <const uint8_t *> PyBytes_AS_STRING(_pool) + _pool_used - 4
+    """Four bytes of the pool, good until the next call in this thread."""
+    cdef bytes random
+    if fastws_pool.left == 0:
+        random = os.urandom(POOL_BYTES)
+        memcpy(fastws_pool.bytes_, PyBytes_AS_STRING(random), POOL_BYTES)
+        fastws_pool.left = POOL_BYTES
+    fastws_pool.left -= 4
+    return fastws_pool.bytes_ + fastws_pool.left
 
 
 def new_masking_key():
@@ -568,13 +595,17 @@ cdef class FrameBuffer:
         self.length = 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef Py_ssize_t length
+        with cython.critical_section(self):
+            length = self.length
         # The bytes stay where they are as long as the view does.
-        PyBuffer_FillInfo(view, self._room, PyBytes_AS_STRING(self._room), self.length, 1, flags)
+        PyBuffer_FillInfo(view, self._room, PyBytes_AS_STRING(self._room), length, 1, flags)
 
     cpdef clear(self):
         """Forget what is there."""
-        self.length = 0
-        self.filler = None
+        with cython.critical_section(self):
+            self.length = 0
+            self.filler = None
 
     cpdef bint add(self, message, bint masked) except -1:
         """Add a str or bytes as one frame, masked with a new key; False if there is no room."""
@@ -598,13 +629,15 @@ cdef class FrameBuffer:
                 payload = <const uint8_t *> PyUnicode_DATA(message)
                 length = PyUnicode_GET_LENGTH(message)
             first |= TEXT
-        if length > PyBytes_GET_SIZE(self._room) - self.length - 14:
-            return False
+        # First: while the system is asked for more, another thread may add a frame.
         key = _take_key() if masked else NULL
-        head_length = _fill_header(head, first, length, key)
-        _fill_frame(<uint8_t *> PyBytes_AS_STRING(self._room) + self.length, head, head_length,
-                    payload, length, key)
-        self.length += head_length + length
+        with cython.critical_section(self):
+            if length > PyBytes_GET_SIZE(self._room) - self.length - 14:
+                return False
+            head_length = _fill_header(head, first, length, key)
+            _fill_frame(<uint8_t *> PyBytes_AS_STRING(self._room) + self.length, head, head_length,
+                        payload, length, key)
+            self.length += head_length + length
         return True
 
 
@@ -692,7 +725,7 @@ cdef int _resize_payload(PyObject **payload, bint text, Py_ssize_t length,
     """
     cdef PyObject *old = payload[0]
     cdef object new
-    if old != NULL and Py_REFCNT(old) == 1:
+    if old != NULL and fastws_is_ours(old):
         if text:
             PyUnicode_Resize(payload, capacity)
         else:
@@ -764,33 +797,38 @@ cdef class PayloadReader:
         Receive into it and call ``buffer_updated`` with the number of bytes; or ignore it and call
         ``receive``.
         """
-        if self._length == self._whole:
-            return None
-        self._reserve(self._length + 1)
-        self._given = self._capacity - self._length
-        return _view(<object> self._payload,
-                     _payload_storage(self._payload, self._text) + self._length, self._given, False)
+        with cython.critical_section(self):
+            if self._length == self._whole:
+                return None
+            self._reserve(self._length + 1)
+            self._given = self._capacity - self._length
+            return _view(<object> self._payload,
+                         _payload_storage(self._payload, self._text) + self._length, self._given,
+                         False)
 
     def buffer_updated(self, Py_ssize_t nbytes):
         """Take the ``nbytes`` written into the last ``get_buffer``."""
-        cdef Py_ssize_t given = self._given
-        self._given = 0
-        if not 0 <= nbytes <= given:
-            raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
-        if nbytes:
-            self._take(_payload_storage(self._payload, self._text) + self._length, nbytes)
+        cdef Py_ssize_t given
+        with cython.critical_section(self):
+            given = self._given
+            self._given = 0
+            if not 0 <= nbytes <= given:
+                raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
+            if nbytes:
+                self._take(_payload_storage(self._payload, self._text) + self._length, nbytes)
 
     def receive(self, data):
         """Take what belongs to the payload from the start of ``data``; return how much that is."""
         cdef Py_buffer source
         cdef Py_ssize_t length
-        self._given = 0
         PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
         try:
-            length = min(source.len, self._whole - self._length)
-            if length:
-                self._reserve(self._length + length)
-                self._take(<const uint8_t *> source.buf, length)
+            with cython.critical_section(self):
+                self._given = 0
+                length = min(source.len, self._whole - self._length)
+                if length:
+                    self._reserve(self._length + length)
+                    self._take(<const uint8_t *> source.buf, length)
         finally:
             PyBuffer_Release(&source)
         return length
@@ -807,6 +845,10 @@ cdef class PayloadReader:
 
     def payload(self):
         """Return the whole payload; ValueError while bytes are missing."""
+        with cython.critical_section(self):
+            return self._finish()
+
+    cdef object _finish(self):
         if self._length != self._whole:
             raise ValueError(f"{self._whole - self._length} bytes of the payload are missing")
         if self._final is None:
@@ -874,15 +916,17 @@ cdef class MessageReader:
         cdef Py_buffer source
         cdef list events = []
         if nbytes < 0 and PyBytes_CheckExact(data):
-            self.receive_bytes(<const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
-                               events)
+            with cython.critical_section(self):
+                self.receive_bytes(<const uint8_t *> PyBytes_AS_STRING(data),
+                                   PyBytes_GET_SIZE(data), events)
             return events
         PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
         try:
             if nbytes > source.len:
                 raise ValueError(f"there are no {nbytes} bytes in {source.len}")
-            self.receive_bytes(<const uint8_t *> source.buf, source.len if nbytes < 0 else nbytes,
-                               events)
+            with cython.critical_section(self):
+                self.receive_bytes(<const uint8_t *> source.buf,
+                                   source.len if nbytes < 0 else nbytes, events)
         finally:
             PyBuffer_Release(&source)
         return events
@@ -893,27 +937,38 @@ cdef class MessageReader:
         Receive into it and call ``buffer_updated`` with the number of bytes; or ignore it and call
         ``receive``.
         """
-        if not self._in_frame or self._left < DIRECT_BUFFER or self._opcode >= CLOSE or self._ended:
-            return None
-        if self._length == self._capacity:
-            self._reserve(min(self._left, max(self._capacity, ALLOCATE_AHEAD)))
-        self._given = min(self._left, self._capacity - self._length)
-        return _view(<object> self._payload, self._storage() + self._length, self._given, False)
+        with cython.critical_section(self):
+            if (
+                not self._in_frame
+                or self._left < DIRECT_BUFFER
+                or self._opcode >= CLOSE
+                or self._ended
+            ):
+                return None
+            if self._length == self._capacity:
+                self._reserve(min(self._left, max(self._capacity, ALLOCATE_AHEAD)))
+            self._given = min(self._left, self._capacity - self._length)
+            return _view(<object> self._payload, self._storage() + self._length, self._given, False)
 
     def buffer_updated(self, Py_ssize_t nbytes):
         """Take the ``nbytes`` written into the last ``get_buffer``; return what they complete."""
         cdef list events = []
+        with cython.critical_section(self):
+            self._take_given(nbytes, events)
+        return events
+
+    cdef int _take_given(self, Py_ssize_t nbytes, list events) except -1:
         cdef Py_ssize_t given = self._given
         self.has_control = False
         self.bytes_received += nbytes if nbytes > 0 else 0
         self._given = 0
         if self._ended:
-            return events
+            return 0
         if not 0 <= nbytes <= given:
             raise ValueError(f"{nbytes} bytes do not fit the buffer given out")
         if self._take(self._storage() + self._length, nbytes, events) and self._left == 0:
             self._finish_frame(events)
-        return events
+        return 0
 
     cdef int receive_bytes(self, const uint8_t *data, Py_ssize_t length, list events) except -1:
         cdef const uint8_t *end = data + length

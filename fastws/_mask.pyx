@@ -35,6 +35,16 @@ cdef extern from "mask.h" nogil:
     const fastws_mask_row *fastws_mask_choose(const char *name)
     uint32_t fastws_mask_rotate(uint32_t key, size_t offset)
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define FASTWS_HAS_GIL 0
+    #else
+    #define FASTWS_HAS_GIL 1
+    #endif
+    """
+    const bint FASTWS_HAS_GIL
+
 # Above this the work outweighs what giving up the interpreter lock costs.
 cdef size_t RELEASE_GIL = 64 * 1024
 
@@ -140,7 +150,11 @@ def apply_mask_inplace(buffer, masking_key, Py_ssize_t offset=0):
     if offset & 3:
         key = fastws_mask_rotate(key, <size_t> offset & 3)
     # Nothing can resize the bytearray while the interpreter lock is held, so it needs no export.
-    if PyByteArray_CheckExact(buffer) and <size_t> PyByteArray_GET_SIZE(buffer) < RELEASE_GIL:
+    if (
+        FASTWS_HAS_GIL
+        and PyByteArray_CheckExact(buffer)
+        and <size_t> PyByteArray_GET_SIZE(buffer) < RELEASE_GIL
+    ):
         bytes_ = <uint8_t *> PyByteArray_AS_STRING(buffer)
         _run(bytes_, bytes_, PyByteArray_GET_SIZE(buffer), key)
         return

@@ -140,7 +140,8 @@ def test_clients_check_certificates_by_default(layer, monkeypatch):
     [context] = made
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    # TLS 1.2, unless whoever built this Python leaves that to the system's policy.
+    assert context.minimum_version == create().minimum_version
 
 
 def test_a_message_sent_without_compression_leaves_no_trace_in_the_next():

@@ -9,10 +9,10 @@ cdef class BlockingWire(Wire):
 
 
 cdef class Lock:
-    cdef bint _held
-    cdef Py_ssize_t _waiting
+    cdef int _held
+    cdef int _waiting
     cdef PyThread_type_lock _bell  # open for one who waits to wake up
-    cdef bint _rung
+    cdef int _rung
     cdef object _other
 
     cdef bint _wait(self, double timeout) except -1

@@ -21,6 +21,43 @@ cdef extern from "Python.h" nogil:
     PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock lock, long long microseconds,
                                              int interruptible)
 
+cdef extern from * nogil:
+    """
+    /* Numbers that several threads change. Whoever has the lock of the interpreter is alone; where
+       there is none, each change is one step that all threads see in the same order. */
+    #ifndef Py_GIL_DISABLED
+    static int fastws_swap(int *number, int value) {
+        int old = *number;
+        *number = value;
+        return old;
+    }
+    static void fastws_add(int *number, int value) { *number += value; }
+    static int fastws_read(int *number) { return *number; }
+    #elif defined(_MSC_VER)
+    #include <intrin.h>
+    static int fastws_swap(int *number, int value) {
+        return (int) _InterlockedExchange((volatile long *) number, value);
+    }
+    static void fastws_add(int *number, int value) {
+        _InterlockedExchangeAdd((volatile long *) number, value);
+    }
+    static int fastws_read(int *number) {
+        return (int) _InterlockedOr((volatile long *) number, 0);
+    }
+    #else
+    static int fastws_swap(int *number, int value) {
+        return __atomic_exchange_n(number, value, __ATOMIC_SEQ_CST);
+    }
+    static void fastws_add(int *number, int value) {
+        __atomic_fetch_add(number, value, __ATOMIC_SEQ_CST);
+    }
+    static int fastws_read(int *number) { return __atomic_load_n(number, __ATOMIC_SEQ_CST); }
+    #endif
+    """
+    int fastws_swap(int *number, int value)
+    void fastws_add(int *number, int value)
+    int fastws_read(int *number)
+
 __all__ = ["BlockingWire", "Lock"]
 
 
@@ -51,8 +88,7 @@ cdef class BlockingWire(Wire):
 cdef class Lock:
     """A ``threading.Lock`` that C takes at the cost of a test; in a program of gevent's, its own.
 
-    Whoever has the GIL may look at the flag and change it. Only one that has to wait, and who
-    wakes it, go to the system.
+    Only one that has to wait, and who wakes it, go to the system.
     """
 
     def __cinit__(self):
@@ -67,15 +103,14 @@ cdef class Lock:
 
     def __dealloc__(self):
         if self._bell is not NULL:
-            if not self._rung:
+            if not fastws_read(&self._rung):
                 PyThread_release_lock(self._bell)
             PyThread_free_lock(self._bell)
 
     cpdef bint acquire(self, bint blocking=True, double timeout=-1) except -1:
         if self._other is not None:
             return self._other.acquire(blocking, timeout)
-        if not self._held:
-            self._held = True
+        if not fastws_swap(&self._held, True):
             return True
         return blocking and self._wait(timeout)
 
@@ -83,38 +118,36 @@ cdef class Lock:
         cdef PyLockStatus status
         cdef double until = 0 if timeout < 0 else monotonic() + timeout
         cdef long long microseconds = -1
-        self._waiting += 1
+        fastws_add(&self._waiting, 1)
         try:
-            while self._held:
+            # Who is counted before it finds the lock taken is seen by whoever gives it back after.
+            while fastws_swap(&self._held, True):
                 if timeout >= 0:
                     microseconds = <long long> (max(until - <double> monotonic(), 0) * 1e6)
                 with nogil:
                     status = PyThread_acquire_lock_timed(self._bell, microseconds, 1)
                 if status == PY_LOCK_ACQUIRED:
-                    self._rung = False
+                    fastws_swap(&self._rung, False)
                 elif status == PY_LOCK_INTR:
                     PyErr_CheckSignals()
-                elif self._held:
+                elif fastws_read(&self._held):
                     return False
-            self._held = True
             return True
         finally:
-            self._waiting -= 1
+            fastws_add(&self._waiting, -1)
 
     cpdef release(self):
         if self._other is not None:
             self._other.release()
             return
-        if not self._held:
+        if not fastws_swap(&self._held, False):
             raise RuntimeError("release unlocked lock")
-        self._held = False
         # Nobody is sure to get it then: who is awake may be faster than who wakes up.
-        if self._waiting > 0 and not self._rung:
-            self._rung = True
+        if fastws_read(&self._waiting) > 0 and not fastws_swap(&self._rung, True):
             PyThread_release_lock(self._bell)
 
     def locked(self):
-        return self._held if self._other is None else self._other.locked()
+        return bool(fastws_read(&self._held)) if self._other is None else self._other.locked()
 
     def __enter__(self):
         return self.acquire()

@@ -6,6 +6,21 @@ from fastws._frame cimport MessageReader
 from fastws.sync._blocking cimport BlockingWire, Lock
 
 
+cdef extern from *:
+    """
+    /* What one thread may write while another reads it, each without the other's lock. */
+    #if !defined(Py_GIL_DISABLED) || defined(_MSC_VER) || SIZEOF_VOID_P < 8
+    typedef int fastws_flag;
+    typedef double fastws_time;
+    #else
+    typedef _Atomic int fastws_flag;
+    typedef _Atomic double fastws_time;
+    #endif
+    """
+    ctypedef bint fastws_flag
+    ctypedef double fastws_time
+
+
 cdef object get_ident, monotonic
 cdef double _NEVER, _LOOK_SECONDS
 cdef Py_ssize_t _FRAME_BYTES, _LARGE_BYTES
@@ -21,11 +36,11 @@ cdef class Channel:
     cdef public object _incoming
     cdef public object _messages
     cdef bint _partial
-    cdef public double _deadline
-    cdef public bint _can_send
-    cdef public bint _eof_read
-    cdef public bint _write_failed
-    cdef public bint _in_fragments
+    cdef public fastws_time _deadline
+    cdef public fastws_flag _can_send
+    cdef public fastws_flag _eof_read
+    cdef public fastws_flag _write_failed
+    cdef public fastws_flag _in_fragments
     cdef CFrameBuffer _frames
     cdef bint _masked
     cdef long long _threshold
