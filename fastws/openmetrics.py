@@ -25,7 +25,9 @@ def openmetrics(
     for prefix, figures in families.items():
         for field in fields(figures):
             value = getattr(figures, field.name)
-            lines.extend(_family(f"{prefix}_{field.name}", value, field.name in gauges, labels or {}))
+            lines.extend(
+                _family(f"{prefix}_{field.name}", value, field.name in gauges, labels or {})
+            )
     return "\n".join([*lines, "# EOF", ""])
 
 

@@ -55,7 +55,17 @@ class Tally:
                 sums = _add(sums, connection)
         there = [connection for connection in connections if connection.state is State.OPEN]
         latencies = (connection.latency for connection in there)
-        return ServerStats(len(there), self.accepted, *sums, _quantiles(latencies))
+        received, sent, bytes_received, bytes_sent, skipped = sums
+        return ServerStats(
+            connections=len(there),
+            accepted=self.accepted,
+            messages_received=received,
+            messages_sent=sent,
+            bytes_received=bytes_received,
+            bytes_sent=bytes_sent,
+            skipped_messages=skipped,
+            latency=_quantiles(latencies),
+        )
 
 
 def _add(sums: list[int], connection: Connection) -> list[int]:

@@ -17,7 +17,7 @@ __all__ = ["Chat"]
 
 MAX_NAME_LENGTH = 24
 
-# Everyone is in there, to hear of the rooms; rooms that people name begin with a character of theirs.
+# Everyone is in there, to hear of the rooms. Names that people give have no space in front.
 EVERYONE = " everyone"
 
 

@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__, backend
 from ..aio import serve as serve_websocket
@@ -81,7 +81,7 @@ def check(options: Namespace) -> None:
 
 async def _listen(options: Namespace, hub: Hub | None) -> Server:
     tls = None if options.tls is None else _tls_context(*options.tls)
-    kwargs = {} if options.worker is None else {"reuse_port": True}
+    kwargs: dict[str, Any] = {} if options.worker is None else {"reuse_port": True}
     try:
         return await serve_websocket(
             echo if hub is None else Chat(hub).handler,

@@ -87,7 +87,7 @@ class Engine(abc.ABC):
         """Let go of the connection, whatever state it is in; never raise."""
 
     @abc.abstractmethod
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, None, Exception]]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
         """Send messages in order; return for each its id, None without one, or why it was refused.
 
         One that is ``again`` must not be kept twice. Return when the broker has them all.

@@ -53,7 +53,7 @@ class Hub:
     to other processes that are connected to the broker now. With ``history`` (messages of each
     room) or ``history_seconds``, or both, it is delivered when the broker has kept it, in the same
     order everywhere; ``join`` and a broker that comes back begin where they left off.
-    ``stamp(id, room, message)`` returns what receivers get then; ``id_first`` puts the id before it.
+    ``stamp(id, room, message)`` returns what receivers get then; ``id_first`` puts the id in front.
 
     ``limit`` (bytes) and ``slow`` ("close" or "skip") are as in ``broadcast``. ``publish_wait`` is
     for how many seconds a message waits for a broker that is away; ``max_pending`` and
@@ -90,9 +90,7 @@ class Hub:
         self.process = envelope.new_process()
         self.logger = logger or logging.getLogger("fastws.rooms")
         check_namespace(namespace)
-        self._engine = (
-            url if isinstance(url, Engine) else open_engine(url, namespace, self.history)
-        )
+        self._engine = url if isinstance(url, Engine) else open_engine(url, namespace, self.history)
         self._stamp = stamp
         self._limit = limit
         self._slow: Slow = slow
@@ -271,7 +269,7 @@ class Hub:
         wait: Optional[float] = None,
         keep: bool = True,
     ) -> None:
-        """As ``publish``, but do not wait: ``stats().refused`` counts what the broker did not get."""
+        """As ``publish``, but do not wait; ``stats`` counts what the broker did not get."""
         self._publish(room, message, text, wait, keep, False)
 
     def _publish(
@@ -307,9 +305,7 @@ class Hub:
         data = envelope.wrap(prepared.opcode is Opcode.TEXT, self.process, prepared.payload)
         self._numbers += 1
         outgoing = Outgoing(name_token, data, self._numbers, keep)
-        return self._link.send(
-            outgoing, self._publish_wait if wait is None else wait, acknowledge
-        )
+        return self._link.send(outgoing, self._publish_wait if wait is None else wait, acknowledge)
 
     def _check_entered(self) -> None:
         if not self._entered:

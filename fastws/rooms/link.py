@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .errors import BrokerUnavailable
 from .outbox import Outbox
@@ -188,7 +188,8 @@ class Link:
         assert self._lost is not None
         tasks = [self._loop.create_task(work()) for work in (self._send, self._keep, self._check)]
         try:
-            await asyncio.wait([*tasks, self._lost], return_when=asyncio.FIRST_COMPLETED)
+            waited_for: list[asyncio.Future[Any]] = [*tasks, self._lost]
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
@@ -244,4 +245,3 @@ def _reason(error: Exception) -> str:
         return "the broker does not answer"
     text = str(error) or type(error).__name__
     return f"no connection to the broker: {text}"
-

@@ -39,8 +39,8 @@ class MemoryEngine(Engine):
     async def close(self) -> None:
         self._receive = None
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, None, Exception]]:
-        ids: list[Union[str, None, Exception]] = []
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
+        ids: list[Union[str, Exception, None]] = []
         assert self._receive is not None
         for outgoing in batch:
             if not outgoing.keep:

@@ -34,9 +34,7 @@ def token(room: str) -> str:
             f"the name of a room must have at most {MAX_NAME_BYTES} bytes in UTF-8, "
             f"not {len(encoded)}: {room[:40]!r}..."
         )
-    return "".join(
-        chr(byte) if _PLAIN.match(chr(byte)) else f"%{byte:02X}" for byte in encoded
-    )
+    return "".join(chr(byte) if _PLAIN.match(chr(byte)) else f"%{byte:02X}" for byte in encoded)
 
 
 def name_of(token: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import urlsplit
 
 import nats
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NatsEngine"]
 
-_SCHEMES = ("nats", "tls")
+_CONNECT_SECONDS = 2
 _ASK_SECONDS = 4.0
 _REPLAY_BATCH = 500
 # The server notices for so long that a message is sent once more.
@@ -40,7 +40,7 @@ _NOTICE_SECONDS = 120.0
 
 
 class NatsEngine(Engine):
-    """One connection. What is kept goes to ``.keep.``, and the stream passes it on to ``.room.``."""
+    """One connection. What is kept goes to ``.keep.``; the stream passes it on to ``.room.``."""
 
     def __init__(self, url: str, namespace: str, history: Optional[History]) -> None:
         self._servers = servers(url)
@@ -62,17 +62,22 @@ class NatsEngine(Engine):
         async def on_closed() -> None:
             lost(errors[-1] if errors else BrokerUnavailable("the server closed the connection"))
 
-        client = self._client = nats.aio.client.Client()
-        await client.connect(
-            servers=self._servers,
-            name="fastws",
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            connect_timeout=4,
-            error_cb=on_error,
-            closed_cb=on_closed,
-            disconnected_cb=on_closed,
-        )
+        for server in self._servers:
+            client = self._client = nats.aio.client.Client()
+            try:
+                await client.connect(
+                    server,
+                    name="fastws",
+                    allow_reconnect=False,
+                    connect_timeout=_CONNECT_SECONDS,
+                    error_cb=on_error,
+                    closed_cb=on_closed,
+                    disconnected_cb=on_closed,
+                )
+                break
+            except Exception:
+                if server is self._servers[-1]:
+                    raise
         self.max_size = client.max_payload
         if self._history is not None:
             await self._open_stream(client, self._history)
@@ -106,10 +111,10 @@ class NatsEngine(Engine):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), 1)
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, None, Exception]]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
         client = self._connected
         kept = []
-        results: list[Union[str, None, Exception]] = []
+        results: list[Union[str, Exception, None]] = []
         for outgoing in batch:
             if outgoing.keep:
                 kept.append((len(results), asyncio.ensure_future(self._store(client, outgoing))))
@@ -135,7 +140,7 @@ class NatsEngine(Engine):
     async def _store(self, client: Client, outgoing: Outgoing) -> Union[str, Exception]:
         process = outgoing.data[1:17].decode()
         try:
-            stored = await client.jetstream(timeout=_ASK_SECONDS).publish(
+            stored: Any = await client.jetstream(timeout=_ASK_SECONDS).publish(
                 f"{self._namespace}.keep.{outgoing.room}",
                 outgoing.data,
                 headers={"Nats-Msg-Id": f"{process}-{outgoing.number}"},
@@ -193,7 +198,43 @@ class NatsEngine(Engine):
             self._receive(Incoming(room, message.data))
 
     async def replay(self, room: str, after: Optional[str], limit: int) -> Replay:
-        raise NotImplementedError
+        epoch, sequence = (0, 0) if after is None else order(after)
+        start = sequence if epoch == self._epoch else 0
+        messages = await self._stored(f"{self._namespace}.keep.{room}", start)
+        found = [
+            Incoming(room, message.data, f"{self._epoch}-{message.metadata.sequence.stream}")
+            for message in messages
+        ]
+        if after is None:
+            return Replay(found[-limit:], True)
+        if start and found and found[0].id == after:
+            return Replay(found[1:], True)
+        assert self._history is not None
+        return Replay(found, sequence == 0 and len(found) <= self._history.messages)
+
+    async def _stored(self, subject: str, start: int) -> list[Msg]:
+        """Return what the stream has of a subject, from a sequence number on."""
+        jetstream = self._connected.jetstream(timeout=_ASK_SECONDS)
+        policy = DeliverPolicy.BY_START_SEQUENCE if start else DeliverPolicy.ALL
+        config = ConsumerConfig(
+            deliver_policy=policy,
+            opt_start_seq=start or None,
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=30,
+        )
+        subscription = await jetstream.pull_subscribe(subject, stream=self._stream, config=config)
+        messages: list[Msg] = []
+        try:
+            consumer = await subscription.consumer_info()
+            left = consumer.num_pending or 0
+            while left:
+                messages += await subscription.fetch(min(left, _REPLAY_BATCH), _ASK_SECONDS)
+                left = messages[-1].metadata.num_pending
+        finally:
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()
+                await jetstream.delete_consumer(self._stream, consumer.name)
+        return messages
 
     async def check(self) -> None:
         await self._connected.flush(timeout=int(_ASK_SECONDS))
@@ -217,7 +258,3 @@ def servers(url: str) -> list[str]:
             raise ValueError(f"{url!r} is not the URL of a NATS server: {host!r} is not HOST:PORT")
         found.append(one.geturl())
     return found
-
-
-def unused(value: Any) -> Any:
-    return value, order, _REPLAY_BATCH, DeliverPolicy, AckPolicy, ConsumerConfig

@@ -84,9 +84,9 @@ class Outbox:
             self._changed.clear()
             await self._changed.wait()
 
-    def sent(self, results: Sequence[Union[str, None, Exception]]) -> None:
+    def sent(self, results: Sequence[Union[str, Exception, None]]) -> None:
         """Tell whoever waits what became of each message of the last batch."""
-        for waiting, result in zip(self._batch, results):
+        for waiting, result in zip(self._batch, results, strict=True):
             if isinstance(result, Exception):
                 self._refuse(waiting, BrokerUnavailable(f"the broker refused it: {result}"))
             elif waiting.future is not None and not waiting.future.done():

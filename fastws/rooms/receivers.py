@@ -44,9 +44,7 @@ class Callback:
         self._bytes = 0
         self._task: Optional[asyncio.Task[None]] = None
 
-    def put(
-        self, messages: Sequence[Message], limit: int, slow: Literal["skip", "close"]
-    ) -> int:
+    def put(self, messages: Sequence[Message], limit: int, slow: Literal["skip", "close"]) -> int:
         """Pass messages on, now or when those before them are done; return how many are not."""
         missed = 0
         for message in messages:
@@ -72,6 +70,9 @@ class Callback:
             return
         if inspect.isawaitable(result):
             self._task = asyncio.ensure_future(self._pump(result))
+            if inspect.iscoroutine(result):
+                # One that is cancelled before it began was never awaited, which Python calls a bug.
+                self._task.add_done_callback(lambda _: result.close())
 
     async def _pump(self, result: Awaitable[Any]) -> None:
         """Await one call after the other until no message waits."""

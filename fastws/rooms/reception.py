@@ -162,9 +162,7 @@ class Reception:
 
     async def _replay(self, token: str, after: Optional[str], limit: int) -> Replay:
         try:
-            return await asyncio.wait_for(
-                self._engine.replay(token, after, limit), ANSWER_SECONDS
-            )
+            return await asyncio.wait_for(self._engine.replay(token, after, limit), ANSWER_SECONDS)
         except (asyncio.TimeoutError, TimeoutError):
             raise BrokerUnavailable("history is not available: no answer") from None
         except Exception as error:

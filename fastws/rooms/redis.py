@@ -8,7 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit, urlunsplit
 
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
@@ -50,7 +50,8 @@ if ARGV[9] == '1' then
 end
 local before = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
 before = before[1] and before[1][1] or ''
-local id = redis.call('XADD', stream, 'MAXLEN', ARGV[5], '*', 'm', envelope, 'n', number, 'p', process)
+local id = redis.call(
+  'XADD', stream, 'MAXLEN', ARGV[5], '*', 'm', envelope, 'n', number, 'p', process)
 if ARGV[6] ~= '' then
   local now = redis.call('TIME')
   redis.call('XTRIM', stream, 'MINID', tonumber(now[1]) * 1000 - tonumber(ARGV[6]))
@@ -130,14 +131,14 @@ class RedisEngine(Engine):
             assert self._commands is not None
             return await _ask(self._commands, commands)
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, None, Exception]]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
         results = await self._run([self._publication(outgoing) for outgoing in batch])
         if any(isinstance(result, NoScriptError) for result in results):
             # Somebody flushed the scripts; each that needed it has failed alike.
             await self._run([("SCRIPT", "LOAD", _STORE)])
             again = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
             repeated = await self._run([self._publication(batch[i]) for i in again])
-            for i, result in zip(again, repeated):
+            for i, result in zip(again, repeated, strict=True):
                 results[i] = result
         for result in results:
             if isinstance(result, ReadOnlyError):
@@ -166,11 +167,9 @@ class RedisEngine(Engine):
         await self._change(b"subscribe", rooms)
         if self._history is None:
             return {}
-        commands = [
-            ("XREVRANGE", self._stream(room), "+", "-", "COUNT", 1) for room in rooms
-        ]
+        commands = [("XREVRANGE", self._stream(room), "+", "-", "COUNT", 1) for room in rooms]
         last = {}
-        for room, entries in zip(rooms, await self._run(commands)):
+        for room, entries in zip(rooms, await self._run(commands), strict=True):
             if isinstance(entries, Exception):
                 raise entries
             last[room] = entries[0][0].decode() if entries else "0-0"
@@ -207,8 +206,8 @@ class RedisEngine(Engine):
         messages = [self._kept(room, entry) for entry in entries]
         # If one that is not newer is still there, all that are newer are.
         assert self._history is not None
-        whole = len(messages) <= self._history.messages if order(after) == (0, 0) else False
-        complete = whole or bool(first) and order(first[0][0].decode()) <= order(after)
+        whole = order(after) == (0, 0) and len(messages) <= self._history.messages
+        complete = whole or (bool(first) and order(first[0][0].decode()) <= order(after))
         return Replay(messages, complete)
 
     @staticmethod
@@ -260,7 +259,7 @@ class RedisEngine(Engine):
             lost(error)
 
 
-def _result(result: Any) -> Union[str, None, Exception]:
+def _result(result: Any) -> Union[str, Exception, None]:
     if isinstance(result, Exception):
         return result
     return result.decode() if isinstance(result, bytes) else None
