@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import urlsplit
 
 import nats
+import nats.errors
 import nats.js.errors
 from nats.js.api import (
     AckPolicy,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["NatsEngine"]
 
 _CONNECT_SECONDS = 2
+_RETRY_SECONDS = 0.01
 _ASK_SECONDS = 4.0
 _REPLAY_BATCH = 500
 # The server notices for so long that a message is sent once more.
@@ -54,7 +57,7 @@ class NatsEngine(Engine):
 
     async def connect(self, receive: Receive, lost: Callable[[Exception], None]) -> None:
         self._receive = receive
-        errors: list[Exception] = []
+        errors: deque[Exception] = deque(maxlen=1)
 
         async def on_error(error: Exception) -> None:
             errors.append(error)
@@ -62,22 +65,22 @@ class NatsEngine(Engine):
         async def on_closed() -> None:
             lost(errors[-1] if errors else BrokerUnavailable("the server closed the connection"))
 
-        for server in self._servers:
-            client = self._client = nats.aio.client.Client()
-            try:
-                await client.connect(
-                    server,
-                    name="fastws",
-                    allow_reconnect=False,
-                    connect_timeout=_CONNECT_SECONDS,
-                    error_cb=on_error,
-                    closed_cb=on_closed,
-                    disconnected_cb=on_closed,
-                )
-                break
-            except Exception:
-                if server is self._servers[-1]:
-                    raise
+        client = self._client = nats.aio.client.Client()
+        try:
+            await client.connect(
+                self._servers,
+                name="fastws",
+                allow_reconnect=False,
+                # Each server is tried twice, at once; after that it is for ``Link`` to wait.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=_RETRY_SECONDS,
+                connect_timeout=_CONNECT_SECONDS,
+                error_cb=on_error,
+                closed_cb=on_closed,
+                disconnected_cb=on_closed,
+            )
+        except nats.errors.NoServersError:
+            raise errors[-1] if errors else BrokerUnavailable("no server answers") from None
         self.max_size = client.max_payload
         if self._history is not None:
             await self._open_stream(client, self._history)
@@ -103,6 +106,9 @@ class NatsEngine(Engine):
             info = await jetstream.update_stream(config)  # it was made with other limits
         # Ids go on growing when a stream was deleted and made anew.
         self._epoch = int(info.created.timestamp()) if info.created else 0
+
+    def _id(self, sequence: Union[int, str, None]) -> str:
+        return f"{self._epoch}-{sequence}"
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -140,14 +146,15 @@ class NatsEngine(Engine):
     async def _store(self, client: Client, outgoing: Outgoing) -> Union[str, Exception]:
         process = outgoing.data[1:17].decode()
         try:
-            stored: Any = await client.jetstream(timeout=_ASK_SECONDS).publish(
+            stored = await client.jetstream(timeout=_ASK_SECONDS).publish(
                 f"{self._namespace}.keep.{outgoing.room}",
                 outgoing.data,
                 headers={"Nats-Msg-Id": f"{process}-{outgoing.number}"},
             )
         except nats.js.errors.APIError as error:
-            return error
-        return f"{self._epoch}-{stored.seq}"
+            refused: Exception = error
+            return refused
+        return self._id(stored.seq)
 
     async def subscribe(self, rooms: Collection[str]) -> dict[str, str]:
         client = self._connected
@@ -172,7 +179,7 @@ class NatsEngine(Engine):
             )
         except nats.js.errors.NotFoundError:
             return "0-0"
-        return f"{self._epoch}-{message.seq}"
+        return self._id(message.seq)
 
     async def unsubscribe(self, rooms: Collection[str]) -> None:
         for room in rooms:
@@ -190,8 +197,8 @@ class NatsEngine(Engine):
                 Incoming(
                     room,
                     message.data,
-                    f"{self._epoch}-{headers['Nats-Sequence']}",
-                    "" if before == "0" else f"{self._epoch}-{before}",
+                    self._id(headers["Nats-Sequence"]),
+                    "" if before == "0" else self._id(before),
                 )
             )
         else:
@@ -202,7 +209,7 @@ class NatsEngine(Engine):
         start = sequence if epoch == self._epoch else 0
         messages = await self._stored(f"{self._namespace}.keep.{room}", start)
         found = [
-            Incoming(room, message.data, f"{self._epoch}-{message.metadata.sequence.stream}")
+            Incoming(room, message.data, self._id(message.metadata.sequence.stream))
             for message in messages
         ]
         if after is None:

@@ -7,11 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..prepared import PreparedMessage
+from . import link
 from .delivery import plain
 from .engine import order
 from .envelope import CONTROL, unwrap
 from .errors import BrokerUnavailable, HistoryUnavailable
-from .link import ANSWER_SECONDS
 from .room import Room
 
 if TYPE_CHECKING:
@@ -162,7 +162,9 @@ class Reception:
 
     async def _replay(self, token: str, after: Optional[str], limit: int) -> Replay:
         try:
-            return await asyncio.wait_for(self._engine.replay(token, after, limit), ANSWER_SECONDS)
+            return await asyncio.wait_for(
+                self._engine.replay(token, after, limit), link.ANSWER_SECONDS
+            )
         except (asyncio.TimeoutError, TimeoutError):
             raise BrokerUnavailable("history is not available: no answer") from None
         except Exception as error:

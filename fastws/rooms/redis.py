@@ -54,7 +54,8 @@ local id = redis.call(
   'XADD', stream, 'MAXLEN', ARGV[5], '*', 'm', envelope, 'n', number, 'p', process)
 if ARGV[6] ~= '' then
   local now = redis.call('TIME')
-  redis.call('XTRIM', stream, 'MINID', tonumber(now[1]) * 1000 - tonumber(ARGV[6]))
+  local milliseconds = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+  redis.call('XTRIM', stream, 'MINID', string.format('%.0f', milliseconds - tonumber(ARGV[6])))
 end
 redis.call('EXPIRE', stream, ARGV[7])
 redis.call('SET', stored, number, 'EX', ARGV[8])

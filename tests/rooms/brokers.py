@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import signal
 import socket
@@ -59,10 +58,12 @@ class Broker:
     def _wait_until_it_answers(self):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError):
+            try:
                 with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
                     if self.answers(sock):
                         return True
+            except OSError:
+                pass
             time.sleep(0.01)
         return False
 

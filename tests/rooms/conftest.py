@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
+import os
 
 import pytest
-
 from connections.conftest import guard, no_proxies, quick_collections  # noqa: F401 (fixtures)
-from connections.running import pytest_generate_tests, pytest_pyfunc_call
+from connections.running import LOOPS, pytest_pyfunc_call
+
 from rooms.brokers import KINDS
 
-__all__ = ["pytest_generate_tests", "pytest_pyfunc_call"]
+__all__ = ["pytest_pyfunc_call"]
+
+# Rooms ask nothing of an event loop that connections do not; .ci/rooms has them on both.
+ALL_LOOPS = os.environ.get("FASTWS_ALL_LOOPS") == "1"
+
+
+def pytest_generate_tests(metafunc):
+    if inspect.iscoroutinefunction(metafunc.function):
+        metafunc.fixturenames.append("loop_name")
+        metafunc.parametrize("loop_name", LOOPS if ALL_LOOPS else LOOPS[:1])
 
 
 def need(kind):
@@ -36,11 +46,25 @@ def shared_brokers(tmp_path_factory):
         broker.__exit__()
 
 
-@pytest.fixture
+@pytest.fixture(params=sorted(KINDS))
 def own_broker(request, tmp_path):
     """A broker of one test alone."""
-    kind = request.param
-    need(kind)
-    importlib.import_module(f"fastws.rooms.{kind}")
-    with KINDS[kind](tmp_path) as broker:
+    need(request.param)
+    with KINDS[request.param](tmp_path) as broker:
         yield broker
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Links that find out soon that a broker is away, and soon that it is back."""
+    from fastws.rooms import link
+
+    for name, seconds in {
+        "CHECK_SECONDS": 0.05,
+        "ANSWER_SECONDS": 1.0,
+        "CONNECT_SECONDS": 1.0,
+        "EXPIRE_SECONDS": 0.02,
+        "_FIRST_DELAY": 0.01,
+        "_MAX_DELAY": 0.05,
+    }.items():
+        monkeypatch.setattr(link, name, seconds)

@@ -7,6 +7,7 @@ import uuid
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from connections.running import until
+
 from fastws.aio import connect, serve
 from fastws.rooms import Hub
 
@@ -24,7 +25,7 @@ class Process:
     def __init__(self, hub, server):
         self.hub = hub
         self.server = server
-        self.uri = "ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+        self.uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
     async def join(self, *rooms, member=None, **query):
         """A client that is in rooms."""

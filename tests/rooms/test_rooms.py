@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from connections.running import until
+
 from fastws.aio import connect
 from fastws.rooms import Callback, HistoryUnavailable, Hub
 from rooms.scenes import MEMORY, new_namespace, process, processes
@@ -116,8 +116,7 @@ async def test_a_process_that_leaves_is_not_waited_for(broker_url):
     namespace = new_namespace()
     async with process(broker_url, namespace) as one:
         async with process(broker_url, namespace) as other:
-            await until(lambda: one.hub.stats().processes == 2)
-            assert other.hub.stats().processes == 2
+            await until(lambda: one.hub.stats().processes == other.hub.stats().processes == 2)
         await until(lambda: one.hub.stats().processes == 1)
         assert (await one.hub.members("garden", seconds=60)).complete
 
@@ -134,9 +133,6 @@ async def test_namespaces_do_not_hear_each_other(broker_url):
 async def test_messages_of_one_turn_are_one_write():
     async with process() as one:
         ws = await one.join("garden")
-        [receiver] = one.server.connections
-        writes = []
-        write = receiver._send_prepared
         before = one.server.stats()
         for number in range(10):
             await one.hub.publish("garden", str(number))
@@ -146,8 +142,6 @@ async def test_messages_of_one_turn_are_one_write():
         assert after.messages_sent - before.messages_sent == 10
         assert after.bytes_sent - before.bytes_sent == 10 * 3
         assert one.hub.stats().delivered == 10
-        assert writes == []
-        assert write is not None
         await ws.close()
 
 
