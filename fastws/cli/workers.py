@@ -103,6 +103,7 @@ class _Worker:
         self.number = number
         self.wanted = True
         self.line = ""  # what it said when it began to listen
+        self.ended = False
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
@@ -116,7 +117,8 @@ class _Worker:
         )
         assert self._process.stdout is not None
         self.line = (await self._process.stdout.readline()).decode().strip()
-        return bool(self.line)
+        self.ended = not self.line
+        return not self.ended
 
     async def wait(self) -> int:
         """Wait until it has ended; return its exit code."""
@@ -144,10 +146,15 @@ class _Supervisor:
         self._restarting: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
-        for number in range(self._count):
-            worker = self._workers[number] = _Worker(number, self._command)
-            if not await worker.start():
-                return await worker.wait() or 1  # it has said why
+        workers = [_Worker(number, self._command) for number in range(self._count)]
+        self._workers = dict(enumerate(workers))
+        # What is wrong is wrong for all: let one say it.
+        started = await workers[0].start() and all(
+            await asyncio.gather(*(worker.start() for worker in workers[1:]))
+        )
+        if not started:
+            return max([await worker.wait() for worker in workers if worker.ended]) or 1
+        for worker in workers:
             self._keep(worker)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._restart)
         print(f"{self._workers[0].line}, {self._count} workers", flush=True)
