@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
 
-__all__ = ["Engine", "History", "Incoming", "Outgoing", "Receive", "Replay", "order"]
+__all__ = ["Engine", "History", "Incoming", "LastIds", "Outgoing", "Receive", "Replay", "order"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Replay:
 
 
 Receive = Callable[[Incoming], None]
+LastIds = dict[str, tuple[str, str]]
 
 
 def order(message_id: str) -> tuple[int, int]:
@@ -94,10 +95,10 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def subscribe(self, rooms: Collection[str]) -> dict[str, str]:
+    async def subscribe(self, rooms: Collection[str]) -> LastIds:
         """Begin to receive what is published in these; return when that is so.
 
-        With history, return the last id of each room ("0-0" for none) as it was then or later.
+        With history, return the last id of each room ("0-0" for none) before and after that.
         """
 
     @abc.abstractmethod

@@ -13,7 +13,7 @@ from .outbox import Outbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .engine import Engine, Outgoing, Receive
+    from .engine import Engine, LastIds, Outgoing, Receive
 
 __all__ = ["Link", "delays"]
 
@@ -52,7 +52,7 @@ class Link:
         outbox: Outbox,
         *,
         receive: Receive,
-        resumed: Callable[[dict[str, str]], None],
+        resumed: Callable[[LastIds], None],
         changed: Callable[[bool, str], None],
         backoff: Callable[[], Iterator[float]] = delays,
     ) -> None:
@@ -67,6 +67,7 @@ class Link:
         self._backoff = backoff
         self._wanted: set[str] = set()
         self._subscribed: set[str] = set()
+        self._left: set[str] = set()  # not to be subscribed to any more
         self._unsure: set[str] = set()  # rooms that are perhaps not as wanted
         self._stir = asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
@@ -110,6 +111,10 @@ class Link:
     def leave(self, room: str) -> None:
         """Undo ``want``."""
         self._wanted.discard(room)
+        if room in self._subscribed:
+            # Whoever wants it again begins anew, even if that is before we unsubscribed.
+            self._subscribed.discard(room)
+            self._left.add(room)
         self._look_at(room)
 
     def _look_at(self, room: str) -> None:
@@ -160,6 +165,7 @@ class Link:
         self._lost = self._loop.create_future()
         await asyncio.wait_for(self.engine.connect(self._receive, self._break), CONNECT_SECONDS)
         self._subscribed.clear()
+        self._left.clear()
         self._unsure = set(self._wanted)
         await self._subscribe()
         self.connects += 1
@@ -217,7 +223,8 @@ class Link:
             some = [self._unsure.pop() for _ in range(min(len(self._unsure), _BATCH_ROOMS))]
             wanted, subscribed = self._wanted, self._subscribed
             new = [room for room in some if room in wanted and room not in subscribed]
-            old = [room for room in some if room in subscribed and room not in wanted]
+            old = [room for room in some if room in self._left and room not in wanted]
+            self._left.difference_update(some)
             if new:
                 last = await asyncio.wait_for(self.engine.subscribe(new), ANSWER_SECONDS)
                 self._subscribed.update(new)
@@ -225,7 +232,6 @@ class Link:
                 for room in new:
                     self._wake(room)
             if old:
-                self._subscribed.difference_update(old)
                 await asyncio.wait_for(self.engine.unsubscribe(old), ANSWER_SECONDS)
 
     async def _check(self) -> None:

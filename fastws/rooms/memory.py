@@ -11,7 +11,7 @@ from .engine import Engine, History, Incoming, Replay, order
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from .engine import Outgoing, Receive
+    from .engine import LastIds, Outgoing, Receive
 
 __all__ = ["MemoryEngine"]
 
@@ -79,9 +79,13 @@ class MemoryEngine(Engine):
             if not ring:
                 del self._rooms[room]
 
-    async def subscribe(self, rooms: Collection[str]) -> dict[str, str]:
-        last = {room: ring[-1][1].id or "" for room, ring in self._rooms.items() if ring}
-        return {room: last.get(room, "0-0") for room in rooms}
+    async def subscribe(self, rooms: Collection[str]) -> LastIds:
+        last = {}
+        for room in rooms:
+            ring = self._rooms.get(room)
+            id = (ring and ring[-1][1].id) or "0-0"
+            last[room] = id, id
+        return last
 
     async def unsubscribe(self, rooms: Collection[str]) -> None:
         pass

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-    from .engine import Outgoing, Receive
+    from .engine import LastIds, Outgoing, Receive
 
 __all__ = ["NatsEngine"]
 
@@ -156,20 +156,24 @@ class NatsEngine(Engine):
             return refused
         return self._id(stored.seq)
 
-    async def subscribe(self, rooms: Collection[str]) -> dict[str, str]:
+    async def subscribe(self, rooms: Collection[str]) -> LastIds:
         client = self._connected
+        before = await self._last_ids(rooms)
         for room in rooms:
+            if room in self._subscriptions:
+                continue
             self._subscriptions[room] = await client.subscribe(
                 f"{self._namespace}.room.{room}", cb=self._on_message
             )
         await client.flush(timeout=int(_ASK_SECONDS))
+        after = await self._last_ids(rooms)
+        return {room: (before[room], after[room]) for room in before}
+
+    async def _last_ids(self, rooms: Collection[str]) -> dict[str, str]:
         if self._history is None:
             return {}
-        last = {}
-        for room in rooms:
-            if not room.startswith("!"):
-                last[room] = await self._last(room)
-        return last
+        ids = await asyncio.gather(*map(self._last, rooms))
+        return dict(zip(rooms, ids, strict=True))
 
     async def _last(self, room: str) -> str:
         jetstream = self._connected.jetstream(timeout=_ASK_SECONDS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .delivery import Delivery
-    from .engine import Engine, History, Incoming, Replay
+    from .engine import Engine, History, Incoming, LastIds, Replay
     from .room import Receiver
 
     Stamp = Callable[[str, str, Union[str, bytes]], Union[str, bytes]]
@@ -121,15 +121,19 @@ class Reception:
             return message
         return PreparedMessage(self._stamp(incoming.id, room.name, plain(message)))
 
-    def resume(self, last_ids: dict[str, str]) -> None:
-        """Fetch what was kept while we did not listen; these are the rooms' last ids now."""
-        for token, last in last_ids.items():
+    def resume(self, last_ids: LastIds) -> None:
+        """Fetch what was kept while we did not listen.
+
+        These are the rooms' last ids before and after we began to.
+        """
+        for token, (before, after) in last_ids.items():
             room = self.rooms.get(token)
             if room is None:
                 continue
             if room.last is None:
-                room.last = last
-            elif order(last) > order(room.last):
+                # What came since then comes to us. If something came just before it, that shows.
+                room.last = before
+            elif order(after) > order(room.last):
                 room.held = room.held or []
                 self._fetch(room)
 

@@ -19,7 +19,7 @@ from .errors import BrokerUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from .engine import Outgoing, Receive
+    from .engine import LastIds, Outgoing, Receive
 
     Command = tuple[Any, ...]
 
@@ -34,19 +34,17 @@ _KEEP_SECONDS = 24 * 3600
 _NOTICE_SECONDS = 600
 
 # Store a message, unless it was stored before, and publish it with its id and the one before it.
-# A message that is sent again is looked for only then: `process:number` is in its entry.
+# Numbers of a process only grow, so the last one that was stored tells. Each message is asked
+# about, not only one that is sent again: what a broken connection had sent may come after that.
 _STORE = """
 local stream, stored, channel = KEYS[1], KEYS[2], ARGV[1]
 local envelope, process, number = ARGV[2], ARGV[3], ARGV[4]
-if ARGV[9] == '1' then
-  local last = redis.call('GET', stored)
-  if last and tonumber(last) >= tonumber(number) then
-    local found = redis.call('XREVRANGE', stream, '+', '-')
-    for _, entry in ipairs(found) do
-      if entry[2][4] == number and entry[2][6] == process then return entry[1] end
-    end
-    return ''
+local last = redis.call('GET', stored)
+if last and tonumber(last) >= tonumber(number) then
+  for _, entry in ipairs(redis.call('XREVRANGE', stream, '+', '-')) do
+    if entry[2][4] == number and entry[2][6] == process then return entry[1] end
   end
+  return ''
 end
 local before = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
 before = before[1] and before[1][1] or ''
@@ -59,7 +57,7 @@ if ARGV[6] ~= '' then
 end
 redis.call('EXPIRE', stream, ARGV[7])
 redis.call('SET', stored, number, 'EX', ARGV[8])
-redis.call(ARGV[10], channel, id .. ' ' .. before .. ' ' .. envelope)
+redis.call(ARGV[9], channel, id .. ' ' .. before .. ' ' .. envelope)
 return id
 """
 _STORE_SHA = hashlib.sha1(_STORE.encode()).hexdigest()
@@ -161,11 +159,16 @@ class RedisEngine(Engine):
             self._history.messages + 1,
             "" if seconds is None else int(seconds * 1000),
             _KEEP_SECONDS if seconds is None else int(seconds) + 1,
-            _NOTICE_SECONDS, int(outgoing.again), "PUBLISH",
+            _NOTICE_SECONDS, "PUBLISH",
         )  # fmt: skip
 
-    async def subscribe(self, rooms: Collection[str]) -> dict[str, str]:
+    async def subscribe(self, rooms: Collection[str]) -> LastIds:
+        before = await self._last_ids(rooms)
         await self._change(b"subscribe", rooms)
+        after = await self._last_ids(rooms)
+        return {room: (before[room], after[room]) for room in before}
+
+    async def _last_ids(self, rooms: Collection[str]) -> dict[str, str]:
         if self._history is None:
             return {}
         commands = [("XREVRANGE", self._stream(room), "+", "-", "COUNT", 1) for room in rooms]

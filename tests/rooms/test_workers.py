@@ -13,13 +13,13 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from commands import run, server
+from processes import SECONDS, Process
 
 import fastws
 import fastws.aio
-from commands import run, server
 from fastws.cli.arguments import parse
 from fastws.sync import connect
-from processes import SECONDS, Process
 from rooms.conftest import need
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
