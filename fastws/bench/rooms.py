@@ -25,7 +25,7 @@ from .load import _handshake
 from .machine import facts, usable_cores
 from .rooms_server import STAMP_CHARS
 
-__all__ = ["main"]
+__all__ = ["Scenario", "Server", "Sockets", "broker", "cpu_seconds", "main", "throughput"]
 
 START_SECONDS = 30.0
 SILENCE_SECONDS = 20.0
@@ -105,6 +105,10 @@ class Server:
         """Wait until it has published; return the CPU time it has used so far."""
         return float(self._line())
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -120,8 +124,8 @@ class Sockets:
     """All receivers, in this process: what arrives is counted, and its delay if asked for."""
 
     def __init__(self, scenario: Scenario, servers: Sequence[Server]) -> None:
-        self._sockets: dict[int, socket.socket] = {}
-        self._epoll = select.epoll()
+        self.by_fd: dict[int, socket.socket] = {}
+        self.epoll = select.epoll()
         self._buffer = bytearray(1 << 20)
         for server in servers:
             for room in range(scenario.rooms):
@@ -132,19 +136,19 @@ class Sockets:
         sock = socket.create_connection(("127.0.0.1", port), START_SECONDS)
         _handshake(sock, port, path)
         sock.setblocking(False)
-        self._sockets[sock.fileno()] = sock
-        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        self.by_fd[sock.fileno()] = sock
+        self.epoll.register(sock.fileno(), select.EPOLLIN)
 
     def receive(self, nbytes: int, frame: int, delays: list[int] | None = None) -> None:
         """Take so many bytes; with ``delays``, add the nanoseconds that each frame took."""
         left = nbytes
         buffer, view = self._buffer, memoryview(self._buffer)
         while left > 0:
-            ready = self._epoll.poll(SILENCE_SECONDS)
+            ready = self.epoll.poll(SILENCE_SECONDS)
             if not ready:
                 raise RuntimeError(f"{left} of {nbytes} bytes did not arrive")
             for fd, _ in ready:
-                got = self._sockets[fd].recv_into(buffer)
+                got = self.by_fd[fd].recv_into(buffer)
                 if not got:
                     raise RuntimeError("a server closed a connection")
                 left -= got
@@ -162,9 +166,9 @@ class Sockets:
         return size + (2 if size < 126 else 4)
 
     def close(self) -> None:
-        for sock in self._sockets.values():
+        for sock in self.by_fd.values():
             sock.close()
-        self._epoll.close()
+        self.epoll.close()
 
 
 def throughput(
@@ -176,7 +180,7 @@ def throughput(
     # About 50 000 deliveries are under way at once, and never more than the sockets can hold.
     count = max(burst, min(50_000 // scenario.receivers, 60_000 * scenario.rooms // frame))
     count -= count % burst
-    cpu = _cpu(servers)
+    cpu = cpu_seconds(servers)
     start = time.perf_counter()
     deliveries = 0
     while (took := time.perf_counter() - start) < seconds:
@@ -185,7 +189,7 @@ def throughput(
         servers[0].cpu_seconds()
         deliveries += count * scenario.receivers
     took = time.perf_counter() - start
-    return Figure(deliveries / took, (_cpu(servers) - cpu) / deliveries * 1e6)
+    return Figure(deliveries / took, (cpu_seconds(servers) - cpu) / deliveries * 1e6)
 
 
 def latency(servers: Sequence[Server], sockets: Sockets, scenario: Scenario, size: int) -> float:
@@ -198,21 +202,21 @@ def latency(servers: Sequence[Server], sockets: Sockets, scenario: Scenario, siz
     return sorted(delays)[int(len(delays) * 0.99)] / 1e6
 
 
-def _cpu(servers: Sequence[Server]) -> float:
+def cpu_seconds(servers: Sequence[Server]) -> float:
     for server in servers:
         server.tell(0, 1, STAMP_CHARS, 0)
     return sum(server.cpu_seconds() for server in servers)
 
 
 @contextlib.contextmanager
-def broker(kind: str) -> Iterator[str | None]:
-    """Start a broker on a free port; None if it is not installed."""
+def broker(kind: str) -> Iterator[tuple[str | None, int]]:
+    """Start a broker on a free port; yield its URL, None if it is not installed, and its pid."""
     program = shutil.which(f"{kind}-server") or shutil.which(f"{kind}-server", path="/usr/sbin")
     if kind == "memory":
-        yield "memory://"
+        yield "memory://", 0
         return
     if program is None:
-        yield None
+        yield None, 0
         return
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -230,7 +234,7 @@ def broker(kind: str) -> Iterator[str | None]:
         )
         try:
             _wait_for(int(port))
-            yield f"{kind}://127.0.0.1:{port}"
+            yield f"{kind}://127.0.0.1:{port}", process.pid
         finally:
             process.kill()
             process.wait()
@@ -304,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only not in kind or broker_kind not in options.brokers:
             continue
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
-        with broker(broker_kind) as url:
+        with broker(broker_kind) as (url, _):
             if missing or url is None:
                 print(f"left out: {kind} over {broker_kind}: not installed", file=sys.stderr)
                 continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import sys
 import time
@@ -22,6 +23,7 @@ __all__ = ["KINDS"]
 
 HOST = "127.0.0.1"
 STAMP_CHARS = 20
+PING_SECONDS = 0.5
 
 
 def room_of(ws: Any) -> str:
@@ -30,7 +32,7 @@ def room_of(ws: Any) -> str:
 
 
 @contextlib.asynccontextmanager
-async def hub(url: str) -> Any:
+async def hub(url: str, ping_interval: float | None = None) -> Any:
     """Serve with our own rooms."""
     from fastws.aio import serve
     from fastws.rooms import Hub
@@ -39,7 +41,8 @@ async def hub(url: str) -> Any:
         async with rooms.join(ws, room_of(ws)):
             await ws.wait_closed()
 
-    async with Hub(url) as rooms, serve(handler, HOST, 0, ping_interval=None) as server:
+    options: dict[str, Any] = {"ping_interval": ping_interval, "backlog": 1000}
+    async with Hub(url) as rooms, serve(handler, HOST, 0, **options) as server:
         yield server, rooms.publish
 
 
@@ -132,8 +135,9 @@ async def channels_redis(url: str) -> Any:
         yield server, publish
 
 
-KINDS = {
+KINDS: dict[str, Callable[[str], Any]] = {
     "fastws": hub,
+    "fastws, pings": functools.partial(hub, ping_interval=PING_SECONDS),
     "websockets": websockets_memory,
     "websockets + redis loop": websockets_loop,
     "broadcaster": broadcaster,

@@ -28,6 +28,7 @@ class Held:
         self.messages: list[tuple[Optional[str], PreparedMessage]] = []
         self.bytes = 0
         self.too_slow = False
+        self.seen: Optional[tuple[int, int]] = None  # told of all up to this id; nothing is held
 
 
 class Room:
@@ -79,28 +80,41 @@ class Room:
         return held
 
     def release(self, held: Held, last: Optional[str]) -> None:
-        """Give a receiver what was held for it and is newer than ``last``; then as ``enter``."""
+        """Give a receiver what was held for it and is newer than ``last``; then as ``enter``.
+
+        If it knows of messages that have not come to this room yet, it enters after those.
+        """
         if held not in self._holding:
             return  # it left meanwhile
-        self._holding.remove(held)
         if held.too_slow:
+            self._holding.remove(held)
             self._delivery.close(held.receiver)
             return
-        start = None if last is None else order(last)
-        newer = [
-            message
-            for id, message in held.messages
-            if id is None or start is None or order(id) > start
-        ]
+        seen = (0, 0) if last is None else order(last)
+        newer = []
+        for id, message in held.messages:
+            if id is None or order(id) > seen:
+                newer.append(message)
+                seen = seen if id is None else order(id)
         if newer:
             self._delivery.write_one(held.receiver, newer)
-        self.enter(held.receiver)
+        if seen > order(self.last or "0-0"):
+            held.seen, held.messages = seen, []
+        else:
+            self._holding.remove(held)
+            self.enter(held.receiver)
 
     def deliver(self, message: PreparedMessage, id: Optional[str] = None) -> None:
         """Give a message to all receivers, soon."""
         size = len(message.payload)
-        for held in self._holding:
-            self._hold_back(held, id, message, size)
+        for held in self._holding[:]:
+            if held.seen is None:
+                self._hold_back(held, id, message, size)
+            elif id is None:
+                self._delivery.write_one(held.receiver, [message])
+            elif order(id) > held.seen:
+                self._holding.remove(held)
+                self.enter(held.receiver)
         if not self._connections and not self._callbacks:
             return
         self._waiting.append(message)

@@ -187,3 +187,30 @@ async def test_a_receiver_that_is_slow_while_it_is_told_what_it_missed_is_closed
             for _ in range(10):
                 await one.hub.publish("garden", "x" * 200)
             await until(lambda: goodbyes == [1013])
+
+
+async def test_a_receiver_that_knows_more_than_its_room_sees_nothing_twice(url):
+    async with processes(url, 1, history=100, stamp=id_first) as [one]:
+        early, late = [], []
+        async with one.hub.join(early.append, "garden"):
+            first = await one.hub.publish("garden", "0")
+            await until(lambda: len(early) == 1)
+            # What comes is late, as from a broker whose subscriptions hang.
+            reception = one.hub._reception
+            room = reception.rooms["garden"]
+            receive, kept = reception._receive_kept, []
+            reception._receive_kept = lambda room, incoming: kept.append(incoming)
+            ids = [await one.hub.publish("garden", str(number)) for number in range(1, 4)]
+            await until(lambda: len(kept) == 3)
+            async with one.hub.join(late.append, "garden", last_id=first):
+                assert [split(message) for message in late] == [
+                    (ids[0], "1"), (ids[1], "2"), (ids[2], "3")
+                ]  # fmt: skip
+                await one.hub.publish("garden", "typing", keep=False)
+                await until(lambda: late[3:] == early[1:] == ["typing"])
+                reception._receive_kept = receive
+                for incoming in kept:
+                    receive(room, incoming)
+                last = await one.hub.publish("garden", "4")
+                await until(lambda: late[4:] == [f"{last}\n4"])
+                assert [split(message)[1] for message in early] == ["0", "", "1", "2", "3", "4"]
