@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Reception"]
 
+# So many messages may come while a room is brought up to date.
+_MOST_HELD = 10_000
+
 # A receiver that is told what it missed gets so many messages at a time.
 _REPLAY_MESSAGES = 64
 
@@ -100,6 +103,10 @@ class Reception:
         assert incoming.id is not None
         if room.held is not None:
             room.held.append(incoming)
+            if len(room.held) > _MOST_HELD:
+                # It takes too long. They are in history too, so fetching anew finds them.
+                room.held = []
+                self._fetch(room)
         elif room.last is not None and order(incoming.id) <= order(room.last):
             pass  # it was fetched before it came
         elif room.last in (None, incoming.before) or incoming.before in (None, ""):
@@ -110,7 +117,10 @@ class Reception:
 
     def _deliver_kept(self, room: Room, incoming: Incoming) -> None:
         room.last = incoming.id
-        room.deliver(self._prepare(room, incoming), incoming.id)
+        try:
+            room.deliver(self._prepare(room, incoming), incoming.id)
+        except Exception:  # of the application's stamp, most likely
+            self._logger.exception("a message from the broker was left out")
 
     def _prepare(self, room: Room, incoming: Incoming) -> PreparedMessage:
         """Return what receivers get of a message that was kept."""
@@ -138,31 +148,30 @@ class Reception:
                 self._fetch(room)
 
     def _fetch(self, room: Room) -> None:
-        if room.token not in self._fetching:
-            task = asyncio.ensure_future(self._catch_up(room))
-            self._fetching[room.token] = task
+        """Begin to catch up; if that is under way, begin anew: its connection may be gone."""
+        before = self._fetching.get(room.token)
+        if before is not None:
+            before.cancel()
+        self._fetching[room.token] = asyncio.ensure_future(self._catch_up(room))
 
     async def _catch_up(self, room: Room) -> None:
         """Deliver what history has after our last message, then what came meanwhile."""
-        try:
-            assert self._history is not None
-            replay = await self._replay(room.token, room.last, self._history.messages)
-            if not replay.complete:
-                self.gaps += 1
-                self._logger.warning("history of room %r does not reach back far enough", room.name)
-            for incoming in replay.messages:
-                if room.last is None or order(incoming.id or "") > order(room.last):
-                    self._deliver_kept(room, incoming)
-            for incoming in room.held or ():
-                if order(incoming.id or "") > order(room.last or "0-0"):
-                    self._deliver_kept(room, incoming)
-        except BrokerUnavailable as error:
-            # It will be tried again: the broker comes back, or the next message shows the gap.
-            self._logger.info("room %r could not be brought up to date: %s", room.name, error)
-        finally:
-            room.held = None
-            if self._fetching.get(room.token) is asyncio.current_task():
-                del self._fetching[room.token]
+        assert self._history is not None
+        for pause in link.delays():
+            try:
+                replay = await self._replay(room.token, room.last, self._history.messages)
+                break
+            except BrokerUnavailable as error:
+                self._logger.info("room %r could not be brought up to date: %s", room.name, error)
+            await asyncio.sleep(pause)
+        if not replay.complete:
+            self.gaps += 1
+            self._logger.warning("history of room %r does not reach back far enough", room.name)
+        came, room.held = room.held or [], None
+        del self._fetching[room.token]
+        for incoming in [*replay.messages, *came]:
+            if order(incoming.id or "0-0") > order(room.last or "0-0"):
+                self._deliver_kept(room, incoming)
 
     async def _replay(self, token: str, after: Optional[str], limit: int) -> Replay:
         try:

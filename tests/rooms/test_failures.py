@@ -144,6 +144,7 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed(own_broker
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow
 async def test_nothing_acknowledged_is_lost_when_the_broker_hangs(own_broker):
     async with numbered(own_broker.url) as (made, _):
         own_broker.pause()
@@ -151,7 +152,7 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_hangs(own_broker):
         own_broker.resume()
 
 
-@pytest.mark.parametrize("how", ["drop", "cut"])
+@pytest.mark.parametrize("how", [pytest.param("drop", marks=pytest.mark.slow), "cut"])
 async def test_nothing_acknowledged_is_lost_in_a_partition(own_broker, how):
     async with Proxy(own_broker.port) as proxy:
         url = own_broker.url.replace(str(own_broker.port), str(proxy.port))

@@ -144,9 +144,9 @@ async def test_binary_messages_have_ids_too(url):
 
 
 async def test_history_of_some_seconds(broker_url):
-    async with processes(broker_url, 1, history_seconds=1) as [one]:
+    async with processes(broker_url, 1, history_seconds=0.5) as [one]:
         await one.hub.publish("garden", "old")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.6)
         await one.hub.publish("garden", "new")
         got = []
         async with one.hub.join(got.append, "garden", recent=10):

@@ -83,6 +83,7 @@ def test_workers_serve_and_say_goodbye():
         assert all(map(gone, found))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced():
     with workers() as (process, uri, http):
         first, second = sorted(pids(http, 2))
@@ -109,6 +110,7 @@ async def stay(uri):
     return when, ws.close_code, ws.close_reason
 
 
+@pytest.mark.slow
 async def test_sighup_replaces_all_workers_without_an_interruption():
     with workers("--drain", "0.3") as (process, uri, http):
         before = pids(http, 2)
@@ -126,6 +128,7 @@ async def test_sighup_replaces_all_workers_without_an_interruption():
         assert (code, errors) == (0, ["fastws serve: all workers were replaced"])
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_supervisor():
     with workers() as (process, _, http):
         found = pids(http, 2)
@@ -133,6 +136,7 @@ def test_workers_end_with_their_supervisor():
         wait_until(lambda: all(map(gone, found)))
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_does_not_wait_for_anyone():
     with workers("--drain", "60") as (process, uri, http):
         found = pids(http, 2)
@@ -183,7 +187,7 @@ class Guest:
                 return event
 
 
-@pytest.mark.parametrize("kind", ["redis", "nats"])
+@pytest.mark.parametrize("kind", ["redis", pytest.param("nats", marks=pytest.mark.slow)])
 def test_the_chat_across_workers(kind, shared_brokers):
     need(kind)
     with workers("--chat", "--hub", shared_brokers(kind)) as (process, uri, http):
