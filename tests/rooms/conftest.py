@@ -61,8 +61,8 @@ def impatient(monkeypatch):
 
     for name, seconds in {
         "CHECK_SECONDS": 0.05,
-        "ANSWER_SECONDS": 1.0,
-        "CONNECT_SECONDS": 1.0,
+        "ANSWER_SECONDS": 2.0,
+        "CONNECT_SECONDS": 2.0,
         "EXPIRE_SECONDS": 0.02,
         "_FIRST_DELAY": 0.01,
         "_MAX_DELAY": 0.05,

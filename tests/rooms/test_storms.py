@@ -65,7 +65,8 @@ class Receiver:
         self._workers = workers
         self._room = room
         self._history = history
-        self._last = None
+        # Even one that is disconnected before the first message must not miss that.
+        self._last = "0-0" if history else None
         self.task = asyncio.ensure_future(self._run())
 
     async def _run(self):
