@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Optional, Union
-from urllib.parse import urlsplit, urlunsplit
 
-from redis.asyncio.connection import Connection, parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.crc import key_slot
+from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError
 
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
+from .redis_node import Node, servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from .engine import LastIds, Outgoing, Receive
-
-    Command = tuple[Any, ...]
+    from .redis_node import Command
 
 __all__ = ["RedisEngine"]
-
-# What a process does with messages that came together before others get a turn.
-_BURST_MESSAGES = 256
 
 # Rooms that nobody publishes to any more are forgotten after a day, unless history is longer.
 _KEEP_SECONDS = 24 * 3600
@@ -64,18 +59,16 @@ _STORE_SHA = hashlib.sha1(_STORE.encode()).hexdigest()
 
 
 class RedisEngine(Engine):
-    """Two connections: one for commands, one that is subscribed."""
+    """A server, or a cluster: there each room is at the shard of its slot, with sharded pub/sub."""
 
     def __init__(self, url: str, namespace: str, history: Optional[History]) -> None:
         self._servers = servers(url)
         self._namespace = namespace
         self._history = history
-        self._commands: Optional[Connection] = None
-        self._listening: Optional[Connection] = None
-        self._lock = asyncio.Lock()
-        self._reader: Optional[asyncio.Task[None]] = None
-        self._confirmed: dict[tuple[bytes, bytes], asyncio.Future[None]] = {}
-        self._pong: Optional[asyncio.Future[None]] = None
+        self._nodes: list[Node] = []
+        self._slots: list[int] = []  # where each range of slots begins
+        self._owners: list[Node] = []  # of these ranges
+        self._publish = "PUBLISH"
 
     def _channel(self, room: str) -> str:
         return f"{self._namespace}:{{{room}}}"
@@ -84,70 +77,112 @@ class RedisEngine(Engine):
         return f"{self._namespace}:{{{room}}}:history"
 
     async def connect(self, receive: Receive, lost: Callable[[Exception], None]) -> None:
-        self._lock = asyncio.Lock()
-        self._commands, server = await self._find_master()
-        if self._history is not None:
-            await self._run([("SCRIPT", "LOAD", _STORE)])
-        self._listening = _connection(server)
-        await self._listening.connect()
-        self._reader = asyncio.ensure_future(self._listen(self._listening, receive, lost))
+        first = await self._find_master()
+        [slots] = await first.run([("CLUSTER", "SLOTS")])
+        sharded = isinstance(slots, list)  # else it says that it is no cluster
+        self._publish = "SPUBLISH" if sharded else "PUBLISH"
+        if sharded:
+            await self._open_cluster(first, slots)
+        else:
+            self._slots, self._owners = [0], [first]
+        for node in self._nodes:
+            if self._history is not None:
+                await node.run([("SCRIPT", "LOAD", _STORE)])
+            await node.listen(sharded, receive, lost)
 
-    async def _find_master(self) -> tuple[Connection, dict[str, Any]]:
+    async def _find_master(self) -> Node:
         """Connect to the first server that takes writes."""
         problem: Exception = BrokerUnavailable("no server to connect to")
         for server in self._servers:
-            connection = _connection(server)
+            node = self._new_node(server)
             try:
-                await connection.connect()
-                [role] = await _ask(connection, [("ROLE",)])
-                if isinstance(role, Exception):
-                    raise role
-                if role[0] == b"master":
-                    return connection, server
-                problem = BrokerUnavailable(f"{server.get('host')} is a replica")
+                await node.connect()
+                return node
             except Exception as error:
                 problem = error
-            await _disconnect(connection)
+            self._nodes.remove(node)
+            await node.close()
         raise problem
 
-    async def close(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
-        for connection in (self._commands, self._listening):
-            if connection is not None:
-                await _disconnect(connection)
-        self._commands = self._listening = None
-        for future in self._confirmed.values():
-            future.cancel()
-        self._confirmed.clear()
+    def _new_node(self, server: dict[str, Any]) -> Node:
+        node = Node(server, self._channel("")[:-1])
+        self._nodes.append(node)
+        return node
 
-    async def _run(self, commands: list[Command]) -> list[Any]:
-        """Send commands together; return the answers, of which some may be exceptions."""
-        async with self._lock:
-            assert self._commands is not None
-            return await _ask(self._commands, commands)
+    async def _open_cluster(self, first: Node, slots: list[Any]) -> None:
+        """Connect to the masters of all slots."""
+        known = {(first.server.get("host"), first.server.get("port")): first}
+        self._slots, self._owners = [], []
+        for start, _, master, *_ in sorted(slots):
+            # A node that does not know its own address is the one that was asked.
+            address = (master[0].decode() or first.server.get("host"), master[1])
+            if address not in known:
+                host, port = address
+                known[address] = self._new_node({**first.server, "host": host, "port": port})
+                await known[address].connect()
+            self._slots.append(start)
+            self._owners.append(known[address])
+        if not self._slots:
+            raise BrokerUnavailable("the cluster has no slots")
+
+    def _node(self, room: str) -> Node:
+        if len(self._owners) == 1:
+            return self._owners[0]
+        slot = key_slot(self._channel(room).encode())
+        return self._owners[max(bisect_right(self._slots, slot) - 1, 0)]
+
+    async def close(self) -> None:
+        nodes, self._nodes = self._nodes, []
+        for node in nodes:
+            with contextlib.suppress(Exception):
+                await node.close()
+
+    async def _run(self, rooms: Sequence[str], commands: Sequence[Command]) -> list[Any]:
+        """Run a command for each room where that is; return the answers in the same order."""
+        if not self._nodes:
+            raise BrokerUnavailable("not connected")
+        parts: dict[Node, list[int]] = {}
+        for i, room in enumerate(rooms):
+            parts.setdefault(self._node(room), []).append(i)
+        answers: list[Any] = [None] * len(rooms)
+        runs = (node.run([commands[i] for i in part]) for node, part in parts.items())
+        for part, some in zip(parts.values(), await asyncio.gather(*runs), strict=True):
+            for i, answer in zip(part, some, strict=True):
+                if isinstance(answer, ReadOnlyError):
+                    raise BrokerUnavailable("the server has become a replica")
+                if isinstance(answer, (MovedError, AskError)):
+                    raise BrokerUnavailable("a slot of the cluster has moved")
+                answers[i] = answer
+        return answers
+
+    async def _read(self, rooms: Sequence[str], commands: Sequence[Command]) -> list[Any]:
+        """As ``_run``, and raise what the server says is wrong."""
+        answers = await self._run(rooms, commands)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
-        results = await self._run([self._publication(outgoing) for outgoing in batch])
-        if any(isinstance(result, NoScriptError) for result in results):
+        results = await self._publish_all(batch)
+        again = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
+        if again:
             # Somebody flushed the scripts; each that needed it has failed alike.
-            await self._run([("SCRIPT", "LOAD", _STORE)])
-            again = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
-            repeated = await self._run([self._publication(batch[i]) for i in again])
+            for node in self._nodes:
+                await node.run([("SCRIPT", "LOAD", _STORE)])
+            repeated = await self._publish_all([batch[i] for i in again])
             for i, result in zip(again, repeated, strict=True):
                 results[i] = result
-        for result in results:
-            if isinstance(result, ReadOnlyError):
-                raise BrokerUnavailable("the server has become a replica")
         return [_result(result) for result in results]
+
+    async def _publish_all(self, batch: Sequence[Outgoing]) -> list[Any]:
+        commands = [self._publication(outgoing) for outgoing in batch]
+        return await self._run([outgoing.room for outgoing in batch], commands)
 
     def _publication(self, outgoing: Outgoing) -> Command:
         channel = self._channel(outgoing.room)
         if not outgoing.keep:
-            return ("PUBLISH", channel, b"  " + outgoing.data)
+            return (self._publish, channel, b"  " + outgoing.data)
         assert self._history is not None
         seconds = self._history.seconds
         process = outgoing.data[1:17]
@@ -159,162 +194,62 @@ class RedisEngine(Engine):
             self._history.messages + 1,
             "" if seconds is None else int(seconds * 1000),
             _KEEP_SECONDS if seconds is None else int(seconds) + 1,
-            _NOTICE_SECONDS, "PUBLISH",
+            _NOTICE_SECONDS, self._publish,
         )  # fmt: skip
 
     async def subscribe(self, rooms: Collection[str]) -> LastIds:
         before = await self._last_ids(rooms)
-        await self._change(b"subscribe", rooms)
+        for node, channels in self._channels(rooms):
+            await node.subscribe(channels)
         after = await self._last_ids(rooms)
         return {room: (before[room], after[room]) for room in before}
+
+    async def unsubscribe(self, rooms: Collection[str]) -> None:
+        for node, channels in self._channels(rooms):
+            await node.unsubscribe(channels)
+
+    def _channels(self, rooms: Collection[str]) -> Iterable[tuple[Node, list[str]]]:
+        parts: dict[Node, list[str]] = {}
+        for room in rooms:
+            parts.setdefault(self._node(room), []).append(self._channel(room))
+        return parts.items()
 
     async def _last_ids(self, rooms: Collection[str]) -> dict[str, str]:
         if self._history is None:
             return {}
         commands = [("XREVRANGE", self._stream(room), "+", "-", "COUNT", 1) for room in rooms]
         last = {}
-        for room, entries in zip(rooms, await self._run(commands), strict=True):
-            if isinstance(entries, Exception):
-                raise entries
+        for room, entries in zip(rooms, await self._read(list(rooms), commands), strict=True):
             last[room] = entries[0][0].decode() if entries else "0-0"
         return last
-
-    async def unsubscribe(self, rooms: Collection[str]) -> None:
-        await self._change(b"unsubscribe", rooms)
-
-    async def _change(self, command: bytes, rooms: Collection[str]) -> None:
-        """Subscribe or unsubscribe, and wait until the server has confirmed each."""
-        assert self._listening is not None
-        loop = asyncio.get_running_loop()
-        channels = [self._channel(room) for room in rooms]
-        confirmations = []
-        for channel in channels:
-            future = self._confirmed[command, channel.encode()] = loop.create_future()
-            confirmations.append(future)
-        await self._listening.send_command(command.decode().upper(), *channels)
-        await asyncio.gather(*confirmations)
 
     async def replay(self, room: str, after: Optional[str], limit: int) -> Replay:
         stream = self._stream(room)
         if after is None:
-            [entries] = await self._run([("XREVRANGE", stream, "+", "-", "COUNT", limit)])
-            if isinstance(entries, Exception):
-                raise entries
-            return Replay([self._kept(room, entry) for entry in reversed(entries)], True)
-        first, entries = await self._run(
-            [("XRANGE", stream, "-", "+", "COUNT", 1), ("XRANGE", stream, f"({after}", "+")]
+            [entries] = await self._read([room], [("XREVRANGE", stream, "+", "-", "COUNT", limit)])
+            return Replay([_kept(room, entry) for entry in reversed(entries)], True)
+        first, entries = await self._read(
+            [room, room],
+            [("XRANGE", stream, "-", "+", "COUNT", 1), ("XRANGE", stream, f"({after}", "+")],
         )
-        for result in (first, entries):
-            if isinstance(result, Exception):
-                raise result
-        messages = [self._kept(room, entry) for entry in entries]
+        messages = [_kept(room, entry) for entry in entries]
         # If one that is not newer is still there, all that are newer are.
         assert self._history is not None
         whole = order(after) == (0, 0) and len(messages) <= self._history.messages
         complete = whole or (bool(first) and order(first[0][0].decode()) <= order(after))
         return Replay(messages, complete)
 
-    @staticmethod
-    def _kept(room: str, entry: Any) -> Incoming:
-        id, fields = entry
-        return Incoming(room, fields[1], id.decode())
-
     async def check(self) -> None:
-        [role] = await self._run([("ROLE",)])
-        if isinstance(role, Exception):
-            raise role
-        if role[0] != b"master":
-            raise BrokerUnavailable("the server has become a replica")
-        assert self._listening is not None
-        self._pong = asyncio.get_running_loop().create_future()
-        await self._listening.send_command("PING")
-        await self._pong
+        for node in self._nodes:
+            await node.check()
 
-    async def _listen(
-        self, connection: Connection, receive: Receive, lost: Callable[[Exception], None]
-    ) -> None:
-        """Read the subscribed connection until it breaks."""
-        start = len(self._channel(""))
-        prefix = start - 1
-        burst = 0
-        try:
-            while True:
-                answer = await connection.read_response(disconnect_on_error=False)
-                kind = answer[0]
-                if kind == b"message":
-                    room = answer[1][prefix:-1].decode()
-                    id, before, data = answer[2].split(b" ", 2)
-                    if id:
-                        receive(Incoming(room, data, id.decode(), before.decode()))
-                    else:
-                        receive(Incoming(room, data))
-                    burst += 1
-                    if burst >= _BURST_MESSAGES:
-                        burst = 0
-                        await asyncio.sleep(0)
-                elif kind == b"pong":
-                    if self._pong is not None and not self._pong.done():
-                        self._pong.set_result(None)
-                else:
-                    future = self._confirmed.pop((kind, answer[1]), None)
-                    if future is not None and not future.done():
-                        future.set_result(None)
-        except Exception as error:
-            lost(error)
+
+def _kept(room: str, entry: Any) -> Incoming:
+    id, fields = entry
+    return Incoming(room, fields[1], id.decode())
 
 
 def _result(result: Any) -> Union[str, Exception, None]:
     if isinstance(result, Exception):
         return result
     return result.decode() if isinstance(result, bytes) else None
-
-
-def servers(url: str) -> list[dict[str, Any]]:
-    """Return how to connect to each server of a URL: ``redis://user:password@one:6379,two/0``."""
-    scheme, rest = url.split("://", 1)
-    scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
-    parts = urlsplit(f"{scheme}://{rest}")
-    if scheme == "unix":
-        return [parse_url(f"{scheme}://{rest}")]
-    user, at, hosts = parts.netloc.rpartition("@")
-    found = []
-    for host in hosts.split(","):
-        one = urlunsplit((scheme, f"{user}{at}{host}", parts.path, parts.query, ""))
-        try:
-            found.append(parse_url(one))
-        except ValueError as error:
-            raise ValueError(f"{url!r} is not the URL of a Redis server: {error}") from None
-    return found
-
-
-def _connection(server: dict[str, Any]) -> Connection:
-    options = {key: value for key, value in server.items() if key != "connection_class"}
-    kind = server.get("connection_class", Connection)
-    connection: Connection = kind(
-        **{
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
-            "health_check_interval": 0,
-            "socket_keepalive": True,
-            "client_name": "fastws",
-            **options,
-        }
-    )
-    return connection
-
-
-async def _ask(connection: Connection, commands: list[Command]) -> list[Any]:
-    """Send commands in one write; return the answers, errors of the server among them."""
-    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-    answers: list[Any] = []
-    for _ in commands:
-        try:
-            answers.append(await connection.read_response(disconnect_on_error=False))
-        except ResponseError as error:
-            answers.append(error)
-    return answers
-
-
-async def _disconnect(connection: Connection) -> None:
-    with contextlib.suppress(Exception):
-        await connection.disconnect(nowait=True)
