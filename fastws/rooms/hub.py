@@ -13,7 +13,7 @@ from . import envelope
 from .brokers import open_engine
 from .delivery import Delivery
 from .engine import Engine, History, Outgoing, order
-from .errors import BrokerUnavailable
+from .errors import BrokerUnavailable, HistoryUnavailable
 from .joined import Joined
 from .link import Link
 from .members import EVERYONE, Members, Presence
@@ -212,17 +212,24 @@ class Hub:
         recent: int,
     ) -> bool:
         name_token = token(name)
+        missed = last_id is not None or recent > 0
+        if missed and self.history is None:
+            raise HistoryUnavailable(
+                "this hub keeps no messages: give it history=N or history_seconds=S"
+            )
         room = self._reception.open(name, name_token)
         if receiver in room.members:
             raise ValueError(f"this receiver is in {name!r} already")
         if not room.members:
             self._link.want(name_token)
         room.members[receiver] = member
-        missed = last_id is not None or recent > 0
         if not missed:
             room.enter(receiver)
-        await self._link.subscribed(name_token)
+        subscribed = await self._link.subscribed(name_token)
         if missed:
+            if not subscribed:
+                # What came between what it is told and our subscription would be missing.
+                raise BrokerUnavailable(f"history is not available: {self._link.reason}")
             return await self._reception.tell_missed(room, receiver, last_id, recent)
         return True
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from .errors import BrokerUnavailable
 from .outbox import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from .engine import Engine, LastIds, Outgoing, Receive
 
-__all__ = ["Link", "delays"]
+__all__ = ["Link", "delays", "within"]
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 # A broker that hangs is found out by then: so long between two questions, and for an answer.
@@ -37,6 +39,25 @@ def delays() -> Iterator[float]:
     while True:
         yield random.uniform(longest / 2, longest)
         longest = min(longest * 2, _MAX_DELAY)
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns; raise TimeoutError after so many seconds.
+
+    Unlike ``wait_for`` of older Pythons, it leaves no exception behind that nobody asks for.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
 
 
 class Link:
@@ -163,7 +184,7 @@ class Link:
 
     async def _connect(self) -> None:
         self._lost = self._loop.create_future()
-        await asyncio.wait_for(self.engine.connect(self._receive, self._break), CONNECT_SECONDS)
+        await within(CONNECT_SECONDS, self.engine.connect(self._receive, self._break))
         self._subscribed.clear()
         self._left.clear()
         self._unsure = set(self._wanted)
@@ -209,7 +230,7 @@ class Link:
     async def _send(self) -> None:
         while True:
             batch = await self.outbox.next_batch()
-            self.outbox.sent(await asyncio.wait_for(self.engine.publish(batch), ANSWER_SECONDS))
+            self.outbox.sent(await within(ANSWER_SECONDS, self.engine.publish(batch)))
 
     async def _keep(self) -> None:
         while True:
@@ -226,18 +247,20 @@ class Link:
             old = [room for room in some if room in self._left and room not in wanted]
             self._left.difference_update(some)
             if new:
-                last = await asyncio.wait_for(self.engine.subscribe(new), ANSWER_SECONDS)
-                self._subscribed.update(new)
+                last = await within(ANSWER_SECONDS, self.engine.subscribe(new))
+                for room in new:
+                    # One that nobody wants any more is unsure again.
+                    (self._subscribed if room in self._wanted else self._left).add(room)
                 self._resumed(last)
                 for room in new:
                     self._wake(room)
             if old:
-                await asyncio.wait_for(self.engine.unsubscribe(old), ANSWER_SECONDS)
+                await within(ANSWER_SECONDS, self.engine.unsubscribe(old))
 
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            await asyncio.wait_for(self.engine.check(), ANSWER_SECONDS)
+            await within(ANSWER_SECONDS, self.engine.check())
 
     async def _expire(self) -> None:
         while True:
@@ -247,7 +270,7 @@ class Link:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):  # two until Python 3.11
         return "the broker does not answer"
     text = str(error) or type(error).__name__
     return f"no connection to the broker: {text}"

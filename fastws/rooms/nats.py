@@ -22,6 +22,7 @@ from nats.js.api import (
 
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
+from .link import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -115,7 +116,7 @@ class NatsEngine(Engine):
         self._subscriptions.clear()
         if client is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.close(), 1)
+                await within(1, client.close())
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
         client = self._connected

@@ -11,7 +11,7 @@ from . import link
 from .delivery import plain
 from .engine import order
 from .envelope import CONTROL, unwrap
-from .errors import BrokerUnavailable, HistoryUnavailable
+from .errors import BrokerUnavailable
 from .room import Room
 
 if TYPE_CHECKING:
@@ -175,9 +175,8 @@ class Reception:
 
     async def _replay(self, token: str, after: Optional[str], limit: int) -> Replay:
         try:
-            return await asyncio.wait_for(
-                self._engine.replay(token, after, limit), link.ANSWER_SECONDS
-            )
+            work = self._engine.replay(token, after, limit)
+            return await link.within(link.ANSWER_SECONDS, work)
         except (asyncio.TimeoutError, TimeoutError):
             raise BrokerUnavailable("history is not available: no answer") from None
         except Exception as error:
@@ -190,10 +189,6 @@ class Reception:
 
         That is what follows the id ``after``, or the last ``recent`` messages.
         """
-        if self._history is None:
-            raise HistoryUnavailable(
-                "this hub keeps no messages: give it history=N or history_seconds=S"
-            )
         held = room.hold(receiver)
         replay = await self._replay(room.token, after, recent)
         last = after

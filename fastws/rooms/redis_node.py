@@ -42,6 +42,7 @@ class Node:
         self._lock = asyncio.Lock()
         self._reader: Optional[asyncio.Task[None]] = None
         self._sharded = b""
+        self._exchanges: set[asyncio.Future[list[Any]]] = set()
         self._confirmed: dict[tuple[bytes, bytes], asyncio.Future[None]] = {}
         self._pong: Optional[asyncio.Future[None]] = None
 
@@ -69,11 +70,13 @@ class Node:
 
     async def close(self) -> None:
         """Let go of both connections."""
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+        tasks: list[asyncio.Future[Any]] = [*self._exchanges]
+        if self._reader is not None:
+            tasks.append(self._reader)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._reader = None
         for connection in (self._commands, self._listening):
             if connection is not None:
                 with contextlib.suppress(Exception):
@@ -85,6 +88,19 @@ class Node:
 
     async def run(self, commands: list[Command]) -> list[Any]:
         """Send commands in one write; return the answers, errors of the server among them."""
+        # Whoever asks may be cancelled, but the answers come all the same, and must be taken: or
+        # they would be taken for those to the next commands.
+        exchange = asyncio.ensure_future(self._exchange(commands))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._forget)
+        return await asyncio.shield(exchange)
+
+    def _forget(self, exchange: asyncio.Future[list[Any]]) -> None:
+        self._exchanges.discard(exchange)
+        if not exchange.cancelled():
+            exchange.exception()  # perhaps nobody waits for it any more
+
+    async def _exchange(self, commands: list[Command]) -> list[Any]:
         async with self._lock:
             connection = self._commands
             if connection is None:

@@ -297,3 +297,19 @@ async def test_nothing_grows_while_the_broker_is_away(own_broker):
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         own_broker.start()
         await healthy(one)
+
+
+async def test_an_answer_that_nobody_waits_for_is_not_taken_for_another(own_broker):
+    async with process(own_broker.url, history=10) as one:
+        ids = [await one.hub.publish(room, room) for room in "abc"]
+        engine = one.hub._engine
+        for _ in range(20):
+            asking = asyncio.ensure_future(engine.replay("a", None, 10))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+            for room, id in zip("abc", ids, strict=True):
+                replay = await engine.replay(room, None, 10)
+                assert [message.id for message in replay.messages] == [id]
+        assert one.hub.stats().connects == 1
