@@ -4,14 +4,19 @@ Run it, open the address in two windows, and talk; the part after # is the room:
 
     python examples/chat.py [PORT]
     http://127.0.0.1:8765/#garden
+
+Several of them are one chat if they share a broker:
+
+    python examples/chat.py 8765 redis://127.0.0.1
+    python examples/chat.py 8766 redis://127.0.0.1
 """
 
 import asyncio
-import collections
 import contextlib
 import sys
 
-from fastws.aio import broadcast, serve
+from fastws.aio import serve
+from fastws.rooms import BrokerUnavailable, Hub
 
 PAGE = """<!DOCTYPE html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -45,8 +50,6 @@ PAGE = """<!DOCTYPE html>
 </script>
 """
 
-rooms = collections.defaultdict(set)
-
 
 def page(ws, request):
     """Answer a browser that asks for the page; let WebSocket requests through."""
@@ -60,20 +63,19 @@ def page(ws, request):
     return response
 
 
-async def chat(ws):
-    room = rooms[ws.request.path]
-    room.add(ws)
-    try:
-        async for message in ws:
-            broadcast(room, message)
-    finally:
-        room.discard(ws)
-        if not room:
-            rooms.pop(ws.request.path, None)
+async def main(port="8765", url="memory://"):
+    async def chat(ws):
+        room = ws.request.path
+        async with hub.join(ws, room):
+            async for message in ws:
+                # Without the broker, those of this process hear each other.
+                with contextlib.suppress(BrokerUnavailable):
+                    await hub.publish(room, message)
 
-
-async def main(port=8765):
-    async with serve(chat, "127.0.0.1", port, process_request=page) as server:
+    async with (
+        Hub(url) as hub,
+        serve(chat, "127.0.0.1", int(port), process_request=page) as server,
+    ):
         host, port = server.sockets[0].getsockname()
         print(f"chat at http://{host}:{port}/", flush=True)
         await server.serve_forever()
@@ -81,4 +83,4 @@ async def main(port=8765):
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(*map(int, sys.argv[1:])))
+        asyncio.run(main(*sys.argv[1:]))

@@ -52,6 +52,11 @@ class Process:
         except queue.Empty:
             raise AssertionError(f"printed nothing; errors: {self._errors}") from None
 
+    @property
+    def errors(self):
+        """The lines it has written to stderr so far."""
+        return list(self._errors)
+
     def write(self, text):
         self._process.stdin.write(text.encode() if isinstance(text, str) else text)
         self._process.stdin.flush()

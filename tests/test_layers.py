@@ -17,7 +17,7 @@ LAYERS = [
     "rooms",
     "accelerate uvicorn",
     "aio sync",
-    "options proxy reconnect attributes answers conversion broadcasting listeners",
+    "options proxy reconnect attributes answers conversion broadcasting listeners openmetrics",
     "protocol",
     "opening writer keepalive",
     "prepared",

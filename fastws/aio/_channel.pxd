@@ -34,6 +34,9 @@ cdef class Channel:
     cdef bint _compresses
     cdef public bint _in_fragments
     cdef public Py_ssize_t _burst
+    cdef public long long _received
+    cdef public long long _sent
+    cdef public long long _sent_bytes
     cdef list _out
     cdef list _urgent
     cdef object _pongs

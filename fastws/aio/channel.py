@@ -70,6 +70,9 @@ class Channel:
         self._compresses = False
         self._in_fragments = False
         self._burst = 0
+        self._received = 0  # messages
+        self._sent = 0
+        self._sent_bytes = 0  # on the wire, as far as we see it: before TLS
         # The protocol's own queues, which never become other lists.
         self._out = protocol._out
         self._urgent = protocol._urgent
@@ -147,6 +150,7 @@ class Channel:
 
     def deliver(self, events: list[Any]) -> None:
         """Give messages to whoever waits; cork what is sent meanwhile."""
+        self._received += len(events)
         if self._taken == len(self._messages):
             self._messages = events
         else:
@@ -177,6 +181,7 @@ class Channel:
         ):
             return 0
         self._burst += 1
+        self._sent += 1
         frames = self._frames
         if self._write_paused or len(message) >= _LARGE_BYTES:
             self._send_large(message)
@@ -200,8 +205,11 @@ class Channel:
             return 2
         return 3 if self._burst >= _BURST_MESSAGES else 1
 
-    def _send_prepared(self, frame: bytes, size: float) -> bool:
-        """Write a frame made for many, of so many bytes' payload; False if it is not for here."""
+    def _send_prepared(self, frames: bytes, size: float, count: int) -> bool:
+        """Write frames made for many, the largest with so many bytes' payload.
+
+        False, and nothing is done, if they cannot go from here as they are.
+        """
         if (
             not self._can_send
             or self._masked
@@ -213,7 +221,9 @@ class Channel:
             or self._frames.filler is not None
         ):
             return False
-        self._transport.write(frame)
+        self._sent += count
+        self._sent_bytes += len(frames)
+        self._transport.write(frames)
         return True
 
     def _send_large(self, message: Any) -> None:
@@ -225,7 +235,9 @@ class Channel:
         if self._write_paused or self._transport is None:
             self._out.append(serialize_message(message, False))
         else:
-            self._transport.write_both(*split_message(message))
+            head, payload = split_message(message)
+            self._sent_bytes += len(head) + memoryview(payload).nbytes
+            self._transport.write_both(head, payload)
 
     def flush(self) -> None:
         """Write what waits to be written, unless enough is on its way already."""
@@ -235,6 +247,7 @@ class Channel:
             self._out.insert(0, bytes(frames))  # type: ignore[call-overload]
             frames.clear()
         if frames.filler is self:
+            self._sent_bytes += frames.length
             try:
                 if self._transport is None or self._transport.is_closing():
                     pass
@@ -253,6 +266,7 @@ class Channel:
             return
         out = self._out
         waiting: Any
+        data: Any
         if self._handshake_out or self._urgent or self._pongs:
             waiting = self.protocol.data_to_send()
         elif out:
@@ -260,7 +274,9 @@ class Channel:
             out.clear()
         else:
             return
-        self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+        data = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+        self._sent_bytes += len(data)
+        self._transport.write(data)
         # A transport of the event loop tells of a failed write only in its next turn.
         if self._foreign and self._transport.is_closing():
             self._handle_eof()

@@ -96,6 +96,7 @@ class Connection(Lifecycle):
             self.protocol.send_message(message, text=text, compress=compress)
         self._flush()
         self._burst += 1
+        self._sent += 1
         if self._write_paused:
             await self._drain()
         elif self._burst >= BURST_MESSAGES:
@@ -126,6 +127,7 @@ class Connection(Lifecycle):
                 held = fragment
             if held is not None:
                 self._send_fragment(held, True, text, compress)
+                self._sent += 1
         except BaseException:
             if started and self.protocol.state is State.OPEN:
                 # Half a message is on the wire: it cannot be taken back, nor another one begun.

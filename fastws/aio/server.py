@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import random
 import socket
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -20,6 +21,7 @@ from .lifecycle import TransportProtocol
 from .listening import SocketServer, open_listeners
 from .poller import can_own_sockets
 from .server_connection import ServerConnection, basic_auth
+from .stats import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ..handshake import Origins
     from ..options import Compression, Limit
     from .server_connection import Handler, ProcessRequest, ProcessResponse, SelectSubprotocol
+    from .stats import ServerStats
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
 
@@ -39,6 +42,9 @@ _OWN_ARGUMENTS = {
     "backlog", "family", "flags", "path", "reuse_address", "reuse_port", "sock", "ssl",
     "ssl_handshake_timeout", "start_serving",
 }  # fmt: skip
+
+# How often a server that drains looks whose turn it is.
+_DRAIN_STEP_SECONDS = 0.01
 
 
 class Server:
@@ -73,6 +79,7 @@ class Server:
         self.logger = logger or logging.getLogger("fastws.server")
         # Each with the task of its handler, which the event loop itself holds only weakly.
         self._connections: dict[ServerConnection, Optional[asyncio.Task[None]]] = {}
+        self._tally = Tally()
         self._empty: Optional[asyncio.Future[None]] = None
         self._close_called = asyncio.Event()
         self._closing: Optional[asyncio.Task[None]] = None
@@ -86,6 +93,7 @@ class Server:
 
     def _lose(self, connection: ServerConnection) -> None:
         """Forget a connection that is gone when its handler is done, too."""
+        self._tally.add(connection)
         task = self._connections.get(connection)
         if task is None or task.done():
             self._forget(connection)
@@ -101,6 +109,10 @@ class Server:
     def connections(self) -> set[ServerConnection]:
         """The connections that are open now."""
         return {ws for ws in self._connections if ws.state is State.OPEN}
+
+    def stats(self) -> ServerStats:
+        """Return what happened since the server was made, and how it is now."""
+        return self._tally.stats(self._connections)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -159,6 +171,30 @@ class Server:
         if self._connections:
             self._empty = self.get_loop().create_future()
             await self._empty
+
+    async def drain(
+        self, seconds: float, code: int = CloseCode.GOING_AWAY, reason: str = ""
+    ) -> None:
+        """Stop accepting, and close one connection after the other over so many seconds.
+
+        Clients that connect again at once then do not all do so together. Returns when all are
+        closed, as after ``close`` and ``wait_closed``; ``close`` meanwhile ends it early.
+        """
+        serialize_close(code, reason)
+        self._server.close()
+        await asyncio.sleep(0)
+        left = list(self.connections)
+        random.shuffle(left)
+        start = self.get_loop().time()
+        total = len(left)
+        while left and self._closing is None:
+            await asyncio.sleep(min(_DRAIN_STEP_SECONDS, seconds))
+            passed = (self.get_loop().time() - start) / seconds if seconds > 0 else 1.0
+            due = total if passed >= 1 else int(total * passed)
+            while total - len(left) < due:
+                left.pop()._start_closing(code, reason)
+        self.close(code=code, reason=reason)
+        await self.wait_closed()
 
     async def wait_closed(self) -> None:
         """Wait until ``close`` was called and is done: no connection and no handler is left."""

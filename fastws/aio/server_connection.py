@@ -58,6 +58,7 @@ class ServerConnection(Answers, Connection):
     def _connection_made(self, transport: asyncio.BaseTransport) -> None:
         super()._connection_made(transport)
         self.server._connections[self] = None
+        self.server._tally.accepted += 1
         if self.server._closing is not None:
             # It was still in its TLS handshake when the server stopped accepting.
             self._refuse()

@@ -168,6 +168,7 @@ class SocketTransport(Watched):
         self._connection.buffer_updated(nbytes)
         frames = self._connection._frames
         if frames.filler is self._connection:
+            self._connection._sent_bytes += frames.length
             self.write_frames(frames)
             frames.clear()
 

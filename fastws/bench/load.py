@@ -96,11 +96,11 @@ class Load:
                 _close(sock)
 
 
-def _handshake(sock: socket.socket, port: int) -> None:
+def _handshake(sock: socket.socket, port: int, path: str = "/") -> None:
     key = base64.b64encode(os.urandom(16)).decode()
     # No extension is offered, so no server compresses.
     sock.sendall(
-        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
         "Sec-WebSocket-Version: 13\r\n\r\n".encode()
     )

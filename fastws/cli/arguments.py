@@ -24,9 +24,11 @@ examples:
   python -m fastws serve
   python -m fastws serve --chat --host 0.0.0.0
   python -m fastws serve --tls cert.pem key.pem
+  python -m fastws serve --chat --workers 4 --hub redis://127.0.0.1
 
 Ctrl-C and SIGTERM say goodbye to every client (close code 1001) and end the
-server; a second one does not wait for their answers.
+server; a second one does not wait for their answers. With --workers, SIGHUP
+starts new workers, one after the other, and ends the old ones (code 1012).
 """
 
 CONNECT_EXAMPLES = """\
@@ -116,6 +118,7 @@ def _add_serve(commands: argparse._SubParsersAction[OneLineParser]) -> None:
         help="subprotocol to agree on with clients that offer it, best first; may be repeated",
     )
     _add_limits(parser)
+    _add_processes(parser)
     parser.add_argument(
         "--loop",
         choices=("asyncio", "uvloop"),
@@ -201,6 +204,54 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="ping the peer this often to see that it is there; 0 never does (%(default)s)",
     )
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        default=None,
+        metavar="N",
+        help="serve with so many processes on the same port; one that dies is replaced",
+    )
+    parser.add_argument(
+        "--hub",
+        metavar="URL",
+        help="how processes share the rooms of --chat: redis://HOST, nats://HOST or others",
+    )
+    parser.add_argument(
+        "--drain",
+        type=_wait,
+        default=0.0,
+        metavar="SECONDS",
+        help="say goodbye to one client after the other, over so long (0: to all at once)",
+    )
+    parser.add_argument(
+        "--metrics",
+        type=_path,
+        metavar="PATH",
+        help="answer a GET of this path with OpenMetrics text, as in /metrics",
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="answer it on a port of its own: this one, and the next for each further worker",
+    )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of workers: write 1 or more, about one for each core"
+        )
+    return int(text)
+
+
+def _path(text: str) -> str:
+    if re.fullmatch(r"/[!-~]*", text) is None or "?" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path: write /metrics")
+    return text
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Chat rooms: text in, JSON out; a room lasts while someone is in it."""
+"""Chat rooms: text in, JSON out; a room lasts while someone is in it, in any process."""
 
 from __future__ import annotations
 
@@ -6,54 +6,59 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from ..aio import broadcast
 from ..frames import CloseCode
+from ..rooms import BrokerUnavailable
 
 if TYPE_CHECKING:
     from ..aio import ServerConnection
+    from ..rooms import Hub
 
 __all__ = ["Chat"]
 
 MAX_NAME_LENGTH = 24
 
+# Everyone is in there, to hear of the rooms. Names that people give have no space in front.
+EVERYONE = " everyone"
+
 
 class Chat:
     """All rooms. Clients choose theirs, and a name, in the address: ``/?room=garden&name=Ann``."""
 
-    def __init__(self) -> None:
-        self._rooms: dict[str, dict[ServerConnection, str]] = {}
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
 
     async def handler(self, ws: ServerConnection) -> None:
         """Let one person in, pass on what they say, and let them out."""
         assert ws.request is not None
         query = parse_qs(urlsplit(ws.request.path).query)
         room = _name(query.get("room"), "lobby")
-        people = self._rooms.setdefault(room, {})
-        name = _unique(_name(query.get("name"), "guest"), set(people.values()))
-        people[ws] = name
+        taken = (await self._hub.members(room)).ids
+        name = _unique(_name(query.get("name"), "guest"), set(taken))
+        await ws.send(_json(kind="welcome", room=room, name=name))
         try:
-            await ws.send(_json(kind="welcome", room=room, name=name))
-            self._tell(room, kind="joined", name=name, people=sorted(people.values()))
-            self._tell_rooms()
-            async for message in ws:
-                if isinstance(message, bytes):
-                    await ws.close(CloseCode.UNSUPPORTED_DATA, "a chat takes text only")
-                    break
-                self._tell(room, kind="message", name=name, text=message)
+            async with self._hub.join(ws, room, EVERYONE, member=name):
+                await self._tell_who(room, kind="joined", name=name)
+                async for message in ws:
+                    if isinstance(message, bytes):
+                        await ws.close(CloseCode.UNSUPPORTED_DATA, "a chat takes text only")
+                        break
+                    self._tell(room, kind="message", name=name, text=message)
         finally:
-            del people[ws]
-            if not people:
-                del self._rooms[room]
-            self._tell(room, kind="left", name=name, people=sorted(people.values()))
-            self._tell_rooms()
+            await self._tell_who(room, kind="left", name=name)
 
     def _tell(self, room: str, **event: object) -> None:
-        broadcast(self._rooms.get(room, ()), _json(**event))
+        """Tell those in a room; those of this process in any case, whatever the broker does."""
+        try:
+            self._hub.publish_nowait(room, _json(**event))
+        except BrokerUnavailable as error:
+            self._hub.logger.info("%s", error)
 
-    def _tell_rooms(self) -> None:
-        rooms = {room: len(people) for room, people in sorted(self._rooms.items())}
-        everyone = [ws for people in self._rooms.values() for ws in people]
-        broadcast(everyone, _json(kind="rooms", rooms=rooms))
+    async def _tell_who(self, room: str, **event: object) -> None:
+        people = sorted((await self._hub.members(room)).ids)
+        self._tell(room, **event, people=people)
+        rooms = await self._hub.rooms()
+        rooms.pop(EVERYONE, None)
+        self._tell(EVERYONE, kind="rooms", rooms=dict(sorted(rooms.items())))
 
 
 def _json(**event: object) -> str:

@@ -30,9 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         if options.command == "serve":
-            from .serve import serve
-
-            return _run(serve, options, options.loop)
+            return _serve(options, arguments)
         from .connect import connect
 
         return _run(connect, options, "asyncio")
@@ -43,16 +41,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _serve(options: Namespace, arguments: Sequence[str]) -> int:
+    from .serve import check, serve
+    from .workers import lifeline, supervise, worker_number
+
+    check(options)
+    options.worker, options.restarting = worker_number(), False
+    if options.worker is not None:
+        # The supervisor is told of Ctrl-C too, and says what is to be done.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return _run(lifeline(serve), options, options.loop, [signal.SIGTERM])
+    if options.workers is not None:
+        options.arguments = arguments
+        return _run(supervise, options, "asyncio")
+    return _run(serve, options, options.loop)
+
+
 def _run(
-    command: Callable[[Namespace], Coroutine[Any, Any, int]], options: Namespace, loop_name: str
+    command: Callable[[Namespace], Coroutine[Any, Any, int]],
+    options: Namespace,
+    loop_name: str,
+    signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
 ) -> int:
-    """Run a command on a new event loop; SIGINT and SIGTERM cancel it.
+    """Run a command on a new event loop; these signals cancel it.
 
     Unlike ``asyncio.run``, it does not wait for a thread that reads from a terminal.
     """
     loop = _new_event_loop(loop_name)
     task = loop.create_task(command(options))
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in signals:
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(signum, task.cancel)
     try:

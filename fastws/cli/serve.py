@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import logging
@@ -10,21 +11,24 @@ import os
 import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__, backend
 from ..aio import serve as serve_websocket
+from ..frames import CloseCode
+from ..rooms import Hub, metrics
 from .chat import Chat
 from .errors import CommandError
 from .web import web_answers
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from ..aio import Server, ServerConnection
+    from ..http11 import Request, Response
 
-__all__ = ["serve"]
+__all__ = ["check", "serve"]
 
 # Long enough for a client that is there, short enough for whoever pressed Ctrl-C.
 GOODBYE_SECONDS = 3
@@ -37,33 +41,101 @@ async def serve(options: Namespace) -> int:
     logging.basicConfig(
         level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
+    async with contextlib.AsyncExitStack() as stack:
+        hub = None
+        if options.mode == "chat":
+            hub = await stack.enter_async_context(Hub(options.hub or "memory://"))
+        server = await _listen(options, hub)
+        for port in _metrics_ports(options):
+            await stack.enter_async_context(_metrics_server(options, server, hub, port))
+        print(_listening(server, options), flush=True)
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            if sys.stdout.isatty():
+                print()  # terminals show Ctrl-C as ^C
+            # The first signal asks; a second one would cancel this too.
+            if options.restarting:
+                await server.drain(options.drain, CloseCode.SERVICE_RESTART, "the server restarts")
+            else:
+                await server.drain(options.drain, reason="the server was stopped")
+    return 0
+
+
+def check(options: Namespace) -> None:
+    """Raise CommandError for options that make no sense together."""
+    if options.hub is not None:
+        if options.mode != "chat":
+            raise CommandError("--hub is for --chat: an echo server has nothing to share")
+        try:
+            Hub(options.hub)
+        except (ValueError, ImportError) as error:
+            raise CommandError(str(error)) from None
+    elif options.mode == "chat" and (options.workers or 1) > 1:
+        raise CommandError(
+            "workers share their rooms through a broker: add --hub redis://HOST or nats://HOST"
+        )
+    if options.metrics_port is not None:
+        options.metrics = options.metrics or "/metrics"
+
+
+async def _listen(options: Namespace, hub: Hub | None) -> Server:
     tls = None if options.tls is None else _tls_context(*options.tls)
+    kwargs: dict[str, Any] = {} if options.worker is None else {"reuse_port": True}
     try:
-        server = await serve_websocket(
-            Chat().handler if options.mode == "chat" else echo,
+        return await serve_websocket(
+            echo if hub is None else Chat(hub).handler,
             options.host,
             options.port,
             ssl=tls,
             origins=options.origin,
             select_subprotocol=functools.partial(_select_subprotocol, options.subprotocol),
-            process_request=web_answers(options.mode),
+            process_request=_answers(options, hub),
             compression=options.compression,
             max_size=options.max_size,
             ping_interval=options.ping_interval,
             close_timeout=GOODBYE_SECONDS,
+            **kwargs,
         )
     except OSError as error:
         raise CommandError(_why_not_listening(error, options)) from None
-    print(_listening(server, options), flush=True)
+
+
+def _answers(
+    options: Namespace, hub: Hub | None
+) -> Callable[[ServerConnection, Request], Response | None]:
+    page = web_answers(options.mode)
+    if options.metrics is None or options.metrics_port is not None:
+        return page
+    figures = metrics(options.metrics, hub)
+    return lambda ws, request: figures(ws, request) or page(ws, request)
+
+
+def _metrics_ports(options: Namespace) -> list[int]:
+    if options.metrics_port is None:
+        return []
+    # Port 0 is any, for each worker.
+    return [options.metrics_port and options.metrics_port + (options.worker or 0)]
+
+
+@contextlib.asynccontextmanager
+async def _metrics_server(
+    options: Namespace, server: Server, hub: Hub | None, port: int
+) -> AsyncIterator[None]:
+    """Answer for a server on another port."""
+    figures = metrics(options.metrics, hub, server)
+
+    def answer(ws: ServerConnection, request: Request) -> Response:
+        return figures(ws, request) or ws.respond(404, f"Figures are at {options.metrics}.\n")
+
     try:
-        await asyncio.get_running_loop().create_future()
-    except asyncio.CancelledError:
-        if sys.stdout.isatty():
-            print()  # terminals show Ctrl-C as ^C
-        # The first signal asks; a second one would cancel this too.
-        server.close(reason="the server was stopped")
-        await server.wait_closed()
-    return 0
+        other = await serve_websocket(echo, options.host, port, process_request=answer)
+    except OSError as error:
+        raise CommandError(f"cannot answer {options.metrics} on port {port}: {error}") from None
+    async with other:
+        host, port = other.sockets[0].getsockname()[:2]
+        print(f"figures at http://{host}:{port}{options.metrics}", file=sys.stderr, flush=True)
+        yield
 
 
 async def echo(ws: ServerConnection) -> None:

@@ -1,0 +1,40 @@
+"""Which engine a URL asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from .memory import MemoryEngine
+
+if TYPE_CHECKING:
+    from .engine import Engine, History
+
+__all__ = ["open_engine"]
+
+SCHEMES = "memory://, redis://, rediss://, valkey://, valkeys://, unix://, nats:// or tls://"
+
+
+def open_engine(url: str, namespace: str, history: Optional[History]) -> Engine:
+    """Return the engine of a URL, not connected yet.
+
+    Raises ValueError for a URL that cannot be, ImportError if the client is not installed.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"the URL of a hub must be a str, not {type(url).__name__}")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ValueError(f"{url!r} is not the URL of a hub: it begins with {SCHEMES}")
+    if scheme == "memory":
+        if rest.strip("/"):
+            raise ValueError(f"{url!r}: memory:// is all there is to say")
+        return MemoryEngine(history)
+    # A client is imported by whom it is used.
+    if scheme in ("redis", "rediss", "valkey", "valkeys", "unix"):
+        from .redis import RedisEngine
+
+        return RedisEngine(url, namespace, history)
+    if scheme in ("nats", "tls"):
+        from .nats import NatsEngine
+
+        return NatsEngine(url, namespace, history)
+    raise ValueError(f"a hub cannot use {scheme}://: it knows {SCHEMES}")
