@@ -1,8 +1,9 @@
-"""The websockets package: its masking, its sans-I/O core, its two kinds of server."""
+"""The websockets package: its masking, its sans-I/O core, its servers and clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
@@ -11,7 +12,12 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from .. import event_loop
-from . import Call, Contender, Serve
+from ..clients import time_asyncio, time_blocking
+from ..event_loop import BEST, NAMES
+from ..jobs import Client, Job, Round, Server
+from . import Call, Contender
+
+_CAN = frozenset({"echo", "tls", "deflate", "broadcast"})
 
 
 class Websockets(Contender):
@@ -55,40 +61,89 @@ class Websockets(Contender):
             "protocol.send_response(protocol.accept(request))",
         )
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        return {
-            "websockets (threads)": serve_threads,
-            f"websockets ({event_loop.NAME})": serve_asyncio,
-        }
+    def servers(self) -> Sequence[Server]:
+        return [
+            *(
+                Server("websockets", loop, partial(serve_asyncio, loop), _CAN, loop == BEST)
+                for loop in NAMES
+            ),
+            Server("websockets", "threads", serve_threads, _CAN - {"broadcast"}, quick=False),
+        ]
+
+    def clients(self) -> Sequence[Client]:
+        return [
+            Client("websockets", "blocking", run_blocking),
+            *(
+                Client("websockets", loop, partial(run_asyncio, loop), loop == BEST)
+                for loop in NAMES
+            ),
+        ]
 
 
-def serve_threads(ready: Callable[[int], None]) -> None:
-    """Echo with ``websockets.sync``: one thread per connection."""
+def serve_threads(job: Job) -> None:
+    """Serve with ``websockets.sync``: one thread per connection."""
     from websockets.sync.server import serve
 
     def echo(connection: Any) -> None:
         for message in connection:
             connection.send(message)
 
-    with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
-        ready(server.socket.getsockname()[1])
+    with serve(
+        echo,
+        "127.0.0.1",
+        job.port,
+        ssl=job.ssl_context(),
+        compression="deflate" if job.compression else None,
+        max_size=None,
+    ) as server:
+        job.ready(server.socket.getsockname()[1])
         server.serve_forever()
 
 
-def serve_asyncio(ready: Callable[[int], None]) -> None:
-    """Echo with ``websockets.asyncio``."""
-    from websockets.asyncio.server import serve
+def serve_asyncio(loop: str, job: Job) -> None:
+    """Serve with ``websockets.asyncio``."""
+    from websockets.asyncio.server import broadcast, serve
 
     async def echo(connection: Any) -> None:
         async for message in connection:
             await connection.send(message)
 
     async def main() -> None:
-        async with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
-            ready(server.sockets[0].getsockname()[1])
+        async def tell_all(connection: Any) -> None:
+            async for message in connection:
+                broadcast(server.connections, message)
+
+        async with serve(
+            tell_all if job.broadcast else echo,
+            "127.0.0.1",
+            job.port,
+            ssl=job.ssl_context(),
+            compression="deflate" if job.compression else None,
+            max_size=None,
+        ) as server:
+            job.ready(server.sockets[0].getsockname()[1])
             await server.serve_forever()
 
-    event_loop.run(main())
+    event_loop.run(loop, main())
+
+
+def run_blocking(uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``websockets.sync``."""
+    from websockets.sync.client import connect
+
+    with connect(uri, compression=None, max_size=None) as connection:
+        return time_blocking(connection.send, connection.recv, message, seconds)
+
+
+def run_asyncio(loop: str, uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``websockets.asyncio``."""
+    from websockets.asyncio.client import connect
+
+    async def main() -> Round:
+        async with connect(uri, compression=None, max_size=None) as connection:
+            return await time_asyncio(connection.send, connection.recv, message, seconds)
+
+    return event_loop.run(loop, main())
 
 
 def contenders() -> list[Contender]:

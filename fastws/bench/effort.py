@@ -1,0 +1,33 @@
+"""How much time to spend: rounds, their length, and at how many places to look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["FULL", "QUICK", "TINY", "Effort"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Rounds of kernels and of servers, and the seconds that each takes.
+
+    ``idle`` is how many connections it takes to see what one costs.
+    """
+
+    name: str
+    rounds: int
+    round_seconds: float
+    server_rounds: int
+    server_seconds: float
+    idle: int
+
+    @property
+    def full(self) -> bool:
+        """Whether to take every size and every event loop."""
+        return self.name == "full"
+
+
+QUICK = Effort("quick", 5, 0.003, 3, 0.06, 300)
+FULL = Effort("full", 9, 0.01, 5, 0.25, 2000)
+# For the tests: everything runs, no figure means anything.
+TINY = Effort("tiny", 1, 0.0001, 1, 0.002, 5)

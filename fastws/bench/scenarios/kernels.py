@@ -1,0 +1,78 @@
+"""Work without sockets: masking, UTF-8, frames, compression, handshakes; in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..contenders import Call, Kind
+from ..figures import Figure, Key, Results
+from ..measure import time_calls
+from ..run import Run
+from ..sizes import format_size
+from ..table import Spec, Table, matrix, number
+from ..workloads import WORKLOADS, Workload, WrongResult
+
+__all__ = ["measure", "tables"]
+
+
+def measure(run: Run, scenario: str) -> None:
+    """Time the workloads of a scenario, size by size."""
+    everyone = [contender for of_module in run.contenders.values() for contender in of_module]
+    for workload in WORKLOADS.values():
+        if workload.scenario != scenario or not (workload.quick or run.effort.full):
+            continue
+        out: set[str] = set()
+        sizes = run.sizes(workload.sizes, workload.full_sizes)
+        for size in sizes if workload.sizable else workload.sizes:
+            run.progress(f"{workload.title}, {format_size(size)}")
+            calls: dict[str, Call] = {}
+            compiled = {}
+            kinds: dict[str, Kind] = {}
+            for contender in everyone:
+                if contender.name in out:
+                    continue
+                try:
+                    call = workload.prepare(contender, size)
+                except Exception as error:  # somebody else's code may fail in any way
+                    known = isinstance(error, WrongResult)
+                    text = f"{error if known else repr(error)}, at {format_size(size)}; left out"
+                    run.blame(scenario, contender.name, contender.kind, text)
+                    out.add(contender.name)
+                    continue
+                if call is not None:
+                    calls[contender.name] = call
+                    compiled[contender.name] = contender.compiled
+                    kinds[contender.name] = contender.kind
+            for name, rounds in time_calls(calls, run.effort).items():
+                key = Key(scenario, workload.name, size, 0, name, "time")
+                for seconds in rounds:
+                    run.results.add(key, kinds[name], seconds, compiled=compiled[name])
+
+
+def tables(results: Results, scenario: str) -> Iterator[Table]:
+    """Yield a table for each workload: a column for each size."""
+    for workload in WORKLOADS.values():
+        by_size: dict[int, list[Figure]] = {}
+        for figure in results.of(scenario):
+            if figure.key.work == workload.name:
+                by_size.setdefault(figure.key.size, []).append(figure)
+        if by_size:
+            specs = [_spec(workload, size, figures) for size, figures in by_size.items()]
+            notes = [workload.note] if workload.note else []
+            if workload.remark is not None:
+                sizes = (f"{format_size(s)} to {workload.remark.of_size(s)}" for s in by_size)
+                notes.append(f"{workload.remark.label}: {', '.join(sizes)}")
+            yield matrix(results, scenario, workload.title, specs, notes)
+
+
+def _spec(workload: Workload, size: int, figures: list[Figure]) -> Spec:
+    fastest = min(figure.median for figure in figures)
+    if workload.rate_from is not None and size >= workload.rate_from:
+        unit, form = "GB/s", lambda seconds: number(size / seconds / 1e9)
+    elif fastest < 10e-6:
+        unit, form = "ns", lambda seconds: number(seconds * 1e9)
+    elif fastest < 10e-3:
+        unit, form = "µs", lambda seconds: number(seconds * 1e6)
+    else:
+        unit, form = "ms", lambda seconds: number(seconds * 1e3)
+    return Spec(format_size(size), unit, figures, form)
