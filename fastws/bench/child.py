@@ -15,8 +15,6 @@ from types import TracebackType
 
 import fastws
 
-from .machine import pin
-
 __all__ = ["Child", "ChildFailed"]
 
 END_SECONDS = 3.0
@@ -33,7 +31,6 @@ class Child:
         self,
         command: Sequence[str],
         *,
-        core: int | None = None,
         environment: Mapping[str, str] = {},
     ) -> None:
         # A file, not a pipe: nobody has to read it for the child to go on.
@@ -48,8 +45,6 @@ class Child:
             env={**os.environ, "PYTHONPATH": path, **environment},
         )
         self.pid = self._process.pid
-        if core is not None:
-            pin(self.pid, core)
         self._answers: queue.Queue[bytes] = queue.Queue()
         # Pipes cannot be read with a time limit everywhere; a queue can.
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -99,6 +94,11 @@ class Child:
     def ended(self) -> str:
         """How it ended, or nothing while it runs."""
         return "" if self._process.poll() is None else self._last_words()
+
+    @property
+    def exit_code(self) -> int | None:
+        """As subprocess has it: negative for a signal, None while it runs."""
+        return self._process.poll()
 
     def end_input(self) -> None:
         """Ask it to end."""

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from .child import Child, ChildFailed
 from .contenders import Contender, Kind
+from .effort import Effort
 from .jobs import Client, Job, Round, Server
-from .machine import memory
+from .machine import memory, pin
 
 __all__ = ["Fleet", "Running", "Wanted", "clients_of", "servers_of"]
 
@@ -56,11 +57,13 @@ def _at(job: Job, port: int) -> Job:
 class Running:
     """One process that is up; ``port`` is that of a server."""
 
-    def __init__(self, wanted: Wanted, child: Child) -> None:
+    def __init__(self, wanted: Wanted, child: Child, asked_port: int) -> None:
         self.name = wanted.name
         self.kind = wanted.kind
         self.wanted = wanted
         self.child = child
+        self.failed = False
+        self.asked_port = asked_port
         self.port = 0
 
     def cpu_seconds(self) -> float:
@@ -95,11 +98,11 @@ class Fleet:
         known = {*self._running, *self._refused}
         starting = [one for one in wanted if one.identity not in known]
         for one in starting:
-            # All at once: they start beside each other.
-            self._running[one.identity] = self._start(one, core)
+            # All at once: they start beside each other, on all cores.
+            self._running[one.identity] = self._start(one)
         for one in starting:
             with contextlib.suppress(ChildFailed):
-                self._wait(one)
+                self._wait(one, core)
         up = []
         for one in wanted:
             if one.identity in self._refused:
@@ -108,27 +111,33 @@ class Fleet:
                 up.append(self._running[one.identity])
         return up
 
-    def _start(self, wanted: Wanted, core: int | None) -> Running:
-        port = self._next_port
-        if port and wanted.job is not None:
+    def _start(self, wanted: Wanted) -> Running:
+        port = self._next_port if wanted.job is not None else 0
+        if port:
             self._next_port += 1
         environment = wanted.what.environment if isinstance(wanted.what, Server) else {}
-        child = Child(wanted.command(port), core=core, environment=environment)
-        return Running(wanted, child)
+        child = Child(wanted.command(port), environment=environment)
+        return Running(wanted, child, port)
 
-    def _wait(self, wanted: Wanted) -> None:
+    def _wait(self, wanted: Wanted, core: int | None) -> None:
         running = self._running[wanted.identity]
         try:
             answer = running.child.answer(START_SECONDS)
         except ChildFailed as error:
-            self._refused[wanted.identity] = f"does not start: {error}"
+            # Each system has its own words, but all have these.
+            in_use = running.asked_port and "in use" in str(error).lower()
+            text = f"port {running.asked_port} is in use" if in_use else f"does not start: {error}"
+            self._refused[wanted.identity] = text
             self.drop(running)
             raise
         if wanted.job is not None:
             running.port = int(answer)
+        if core is not None:
+            pin(running.child.pid, core)
 
     def drop(self, running: Running) -> None:
         """End one that failed; whoever wants it again gets a new one."""
+        running.failed = True
         if self._running.pop(running.wanted.identity, None) is not None:
             running.child.kill()
             running.child.close()
@@ -150,20 +159,19 @@ class Fleet:
 
 
 def servers_of(
-    contenders: dict[str, list[Contender]], job: Job, needs: str, *, full: bool
+    contenders: dict[str, list[Contender]], job: Job, needs: str, effort: Effort
 ) -> Iterator[Wanted]:
-    """Yield the servers that can do the job; the fastest of each package only if not ``full``."""
+    """Yield the servers that can do the job, as many of each contender as the effort allows."""
     for module, of_module in contenders.items():
         for contender in of_module:
-            for server in contender.servers():
-                if needs in server.can and (full or server.quick):
-                    yield Wanted(module, contender.kind, server, job)
+            able = [server for server in contender.servers() if needs in server.can]
+            for server in effort.chosen(able):
+                yield Wanted(module, contender.kind, server, job)
 
 
-def clients_of(contenders: dict[str, list[Contender]], *, full: bool) -> Iterator[Wanted]:
-    """Yield the clients; the fastest of each package only if not ``full``."""
+def clients_of(contenders: dict[str, list[Contender]], effort: Effort) -> Iterator[Wanted]:
+    """Yield the clients, as many of each contender as the effort allows."""
     for module, of_module in contenders.items():
         for contender in of_module:
-            for client in contender.clients():
-                if full or client.quick:
-                    yield Wanted(module, contender.kind, client)
+            for client in effort.chosen(contender.clients()):
+                yield Wanted(module, contender.kind, client)

@@ -58,18 +58,20 @@ QUESTIONS = (
     Question("compress JSON, 1 KiB", "deflate", "compress", KIB, Kind.LIMIT),
 )
 
+NOTE = "of servers and clients: their CPU time for one message or connection, on their side only"
+
 # Scenarios of processes: what to call them, and the quantity that says most.
 PROCESSES = {
-    "echo": ("echo {size}, {work}, {connections}: server CPU", "cpu"),
-    "large": ("echo {size}, {work}: server CPU", "cpu"),
-    "tls": ("echo {size} over TLS, {connections}: server CPU", "cpu"),
-    "broadcast": ("broadcast {size} to {connections}: CPU of each", "cpu"),
-    "latency": ("reply at {work}: 99 % within", "p99"),
-    "connect": ("open and close a connection: server CPU", "cpu"),
+    "echo": ("echo {size}, {work}, {connections}", "cpu"),
+    "large": ("echo {size}, {work}", "cpu"),
+    "tls": ("echo {size} over TLS, {connections}", "cpu"),
+    "broadcast": ("broadcast {size}, each of {connections}", "cpu"),
+    "latency": ("99 % of replies at {work}", "p99"),
+    "connect": ("open and close a connection", "cpu"),
     "memory": ("an idle connection, {work}", "memory"),
-    "client": ("client {size}, {work}: CPU", "cpu"),
-    "uvicorn": ("ASGI echo {size} under uvicorn: server CPU", "cpu"),
-    "rooms": ("rooms {size}, {work}: server CPU", "cpu"),
+    "client": ("client {size}, {work}", "cpu"),
+    "uvicorn": ("ASGI echo {size} under uvicorn", "cpu"),
+    "rooms": ("rooms {size}, {work}", "cpu"),
 }
 
 
@@ -114,4 +116,5 @@ def glance_table(lines: list[Line]) -> Table:
         )
         for line in lines
     ]
-    return Table("at a glance", tuple(Column("", h) for h in headings), tuple(rows))
+    columns = tuple(Column("", heading) for heading in headings)
+    return Table("at a glance", columns, tuple(rows), notes=(NOTE,))

@@ -224,7 +224,7 @@ def _limit_waiting(sock: socket.socket) -> None:
     if sys.platform == "win32":
         limit = struct.pack("L", int(REPLY_SECONDS * 1000))
     else:
-        limit = struct.pack("ll", int(REPLY_SECONDS), 0)
+        limit = struct.pack("ll", int(REPLY_SECONDS), int(REPLY_SECONDS % 1 * 1e6))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 

@@ -34,10 +34,14 @@ def two_cores() -> tuple[int | None, int | None]:
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process on one core, 0 for this one; nothing where that is unknown, or too late."""
-    if hasattr(os, "sched_setaffinity"):
-        with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(pid, {core})
+    """Keep a process, with all its threads, on one core; nothing where that is unknown."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    # It may be gone by now, or a thread of it.
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), {core})
 
 
 @contextlib.contextmanager

@@ -70,14 +70,14 @@ class Run:
         They are those that did the same job before; with another ``number``, others.
         """
         self.progress("starting the servers")
-        found = servers_of(self.contenders, job, needs or job.needs, full=self.effort.full)
+        found = servers_of(self.contenders, job, needs or job.needs, self.effort)
         wanted = [one._replace(number=number) for one in found]
         return self.start(scenario, wanted, self.server_core)
 
     def clients(self, scenario: str) -> list[Running]:
         """Return the clients, up and running, on the core of what is measured."""
         self.progress("starting the clients")
-        wanted = clients_of(self.contenders, full=self.effort.full)
+        wanted = clients_of(self.contenders, self.effort)
         return self.start(scenario, wanted, self.server_core)
 
     def start(self, scenario: str, wanted: Iterable[Wanted], core: int | None) -> list[Running]:
@@ -96,26 +96,26 @@ class Run:
         turn: Callable[[Running], None],
     ) -> None:
         """Let each take its turn in every round; who fails is left out from there on."""
-        going_on = list(contestants)
         rounds = self.effort.server_rounds
         for number in range(rounds):
-            for running in list(going_on):
+            for running in contestants:
+                if running.failed:
+                    continue
                 self.progress(f"{what}, round {number + 1} of {rounds}, {running.name}")
-                with self._blamed(scenario, running, going_on):
+                with self._blamed(scenario, running):
                     turn(running)
 
     def once(self, scenario: str, running: Running, turn: Callable[[Running], None]) -> None:
         """Let one take one turn; its failure is a problem, and the rest goes on."""
-        with self._blamed(scenario, running, [running]):
+        with self._blamed(scenario, running):
             turn(running)
 
     @contextlib.contextmanager
-    def _blamed(self, scenario: str, running: Running, going_on: list[Running]) -> Iterator[None]:
+    def _blamed(self, scenario: str, running: Running) -> Iterator[None]:
         """Keep one contender's failure to itself."""
         try:
             yield
         except (LoadFailed, ChildFailed, OSError) as error:
-            going_on.remove(running)
             late = NO_REPLY if isinstance(error, TOO_LATE) else ""
             text = running.child.ended or late or str(error) or type(error).__name__
             self.results.problems.append(Problem(scenario, running.name, running.kind, text))

@@ -12,7 +12,7 @@ import fastws
 from fastws._kernels import compiled
 
 from ..contenders import Kind
-from ..effort import Effort
+from ..effort import QUICK, Effort
 from ..figures import Figure, Key, Results
 from ..fleet import Running, servers_of
 from ..jobs import Job
@@ -36,13 +36,13 @@ MODULES = ("websockets", "aiohttp", "tornado", "autobahn")
 
 
 def measure(run: Run, scenario: str) -> None:
-    """Time calls in this process, and with --full servers, each in its own."""
+    """Time calls in this process; with --full also servers, each in its own."""
     if not compiled:
         run.results.notes[scenario] = "pure Python: nothing is replaced, as nothing would be faster"
         return
     for name in CALLS:
         _measure_call(run, scenario, name)
-    if run.effort.full or run.options.peers:
+    if run.effort.full:
         _measure_servers(run, scenario)
 
 
@@ -80,7 +80,7 @@ def _time(call: Callable[[], object], messages: int, effort: Effort) -> float:
 
 def _measure_servers(run: Run, scenario: str) -> None:
     found = {m: of_module for m, of_module in run.contenders.items() if m in MODULES}
-    wanted = list(servers_of(found, Job(), "echo", full=False))
+    wanted = list(servers_of(found, Job(), "echo", QUICK))
     plain = run.start(scenario, wanted, run.server_core)
     faster = [one._replace(accelerated=True) for one in wanted]
     accelerated = {r.name: r for r in run.start(scenario, faster, run.server_core)}

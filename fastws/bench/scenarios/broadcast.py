@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from ..figures import Key, Results
 from ..jobs import Job
 from ..run import Run
 from ..sizes import KIB
 from ..table import Spec, Table, matrix, microseconds, number
-from .serving import echo_turn, places, size_title
+from .serving import echo_turns, places, size_title
 
 __all__ = ["measure", "tables"]
 
@@ -26,11 +25,8 @@ def measure(run: Run, scenario: str) -> None:
     for size in run.sizes(SIZES, FULL_SIZES):
         for connections in run.connections(CONNECTIONS, FULL_CONNECTIONS):
             key = Key(scenario, "broadcast", size, connections, "", "rate")
-            run.by_turns(
-                scenario,
-                f"{size_title(size)}, {connections} receivers",
-                servers,
-                partial(echo_turn, run, key, broadcast=True),
+            echo_turns(
+                run, f"{size_title(size)}, {connections} receivers", key, servers, broadcast=True
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 from ..definition import MAX_HEADER_BYTES
@@ -16,7 +15,7 @@ from .serving import (
     RATE_NOTE,
     columns,
     connections_title,
-    echo_turn,
+    echo_turns,
     places,
     size_title,
 )
@@ -76,11 +75,8 @@ def measure(run: Run, scenario: str) -> None:
                 if mode.in_flight > 1 and connections > 1 and not run.options.connections:
                     continue
                 key = Key(scenario, mode.work, size, connections, "", "rate")
-                run.by_turns(
-                    scenario,
-                    f"{size_title(size)}, {mode.title}",
-                    servers,
-                    partial(echo_turn, run, key, in_flight=mode.in_flight),
+                echo_turns(
+                    run, f"{size_title(size)}, {mode.title}", key, servers, in_flight=mode.in_flight
                 )
 
 

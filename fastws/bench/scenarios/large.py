@@ -10,7 +10,7 @@ from ..jobs import Job
 from ..run import Run
 from ..sizes import MIB, format_size
 from ..table import Spec, Table, matrix, microseconds, number
-from .serving import echo_turn, places
+from .serving import echo_turns, places
 
 __all__ = ["measure", "tables"]
 
@@ -23,12 +23,7 @@ def measure(run: Run, scenario: str) -> None:
     servers = run.servers(scenario, Job(), "echo")
     for size in run.sizes(SIZES, FULL_SIZES):
         key = Key(scenario, "round trips", size, 1, "", "rate")
-        run.by_turns(
-            scenario,
-            f"{format_size(size)} messages",
-            servers,
-            partial(echo_turn, run, key),
-        )
+        echo_turns(run, f"{format_size(size)} messages", key, servers)
 
 
 def _megabytes(size: int, messages: float) -> str:

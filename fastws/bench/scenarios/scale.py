@@ -42,7 +42,7 @@ def measure(run: Run, scenario: str) -> None:
         f"the load has core {run.load_core}, which is also that of worker {len(cores)}: "
         "with as many workers as cores they share it",
     )
-    found = list(servers_of(run.contenders, Job(), "echo", full=run.effort.full))
+    found = list(servers_of(run.contenders, Job(), "echo", run.effort))
     workers: dict[str, list[Running]] = {}
     for number_of, core in zip(range(counts[-1]), cores, strict=False):
         alike = [wanted._replace(number=100 + number_of) for wanted in found]

@@ -1,8 +1,9 @@
-"""What the scenarios of echo servers share: one turn of a server, and columns of its figures."""
+"""What the scenarios of echo servers share: turns of servers, and columns of its figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from ..figures import Key, Results
@@ -18,7 +19,7 @@ __all__ = [
     "RATE_NOTE",
     "columns",
     "connections_title",
-    "echo_turn",
+    "echo_turns",
     "places",
     "size_title",
 ]
@@ -26,16 +27,26 @@ __all__ = [
 RATE_NOTE = "CPU: the server's time for one message; msg/s is also the client's and the system's"
 
 
-def echo_turn(run: Run, key: Key, running: Running, **load: Any) -> None:
-    """Load one server for a round and add what came of it."""
-    with (
-        pinned(run.load_core),
-        Load([running.port], payload(key.size), connections=key.connections, **load) as echo,
-    ):
-        before = running.cpu_seconds()
-        done = echo.run(run.effort.server_seconds)
-        cpu = running.cpu_seconds() - before
-    run.add_round(key._replace(contender=running.name), running, done, cpu)
+def echo_turns(run: Run, what: str, key: Key, servers: Sequence[Running], **how: Any) -> None:
+    """Load each server in every round, on connections that stay open, and add what came of it.
+
+    ``how`` is what ``Load`` takes besides ports, payload and connections.
+    """
+    with ExitStack() as opened:
+        loads: dict[str, Load] = {}
+
+        def turn(running: Running) -> None:
+            with pinned(run.load_core):
+                if running.name not in loads:
+                    ports, message = [running.port], payload(key.size)
+                    load = Load(ports, message, connections=key.connections, **how)
+                    loads[running.name] = opened.enter_context(load)
+                before = running.cpu_seconds()
+                done = loads[running.name].run(run.effort.server_seconds)
+                cpu = running.cpu_seconds() - before
+            run.add_round(key._replace(contender=running.name), running, done, cpu)
+
+        run.by_turns(key.scenario, what, servers, turn)
 
 
 def places(results: Results, scenario: str) -> Sequence[tuple[str, int, int]]:

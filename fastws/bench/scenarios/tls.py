@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from ..certificate import NoCertificate, certificate
 from ..figures import Key, Results
@@ -11,7 +10,7 @@ from ..jobs import Job
 from ..run import Run
 from ..sizes import KIB
 from ..table import Table, matrix
-from .serving import RATE_NOTE, columns, connections_title, echo_turn, places, size_title
+from .serving import RATE_NOTE, columns, connections_title, echo_turns, places, size_title
 
 __all__ = ["measure", "tables"]
 
@@ -28,12 +27,7 @@ def measure(run: Run, scenario: str) -> None:
             for size in run.sizes(SIZES, FULL_SIZES):
                 for connections in run.connections(CONNECTIONS, CONNECTIONS):
                     key = Key(scenario, "round trips", size, connections, "", "rate")
-                    run.by_turns(
-                        scenario,
-                        size_title(size),
-                        servers,
-                        partial(echo_turn, run, key, tls=True),
-                    )
+                    echo_turns(run, size_title(size), key, servers, tls=True)
     except NoCertificate as error:
         run.results.notes[scenario] = str(error)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from ..figures import Key, Results
 from ..jobs import Job
 from ..run import Run
 from ..table import Table, matrix
-from .serving import RATE_NOTE, columns, connections_title, echo_turn, places, size_title
+from .serving import RATE_NOTE, columns, connections_title, echo_turns, places, size_title
 
 __all__ = ["measure", "tables"]
 
@@ -23,12 +22,7 @@ def measure(run: Run, scenario: str) -> None:
     for size in run.sizes(SIZES, SIZES):
         for connections in run.connections(CONNECTIONS, CONNECTIONS):
             key = Key(scenario, "round trips", size, connections, "", "rate")
-            run.by_turns(
-                scenario,
-                size_title(size),
-                servers,
-                partial(echo_turn, run, key),
-            )
+            echo_turns(run, size_title(size), key, servers)
 
 
 def tables(results: Results, scenario: str) -> Iterator[Table]:
