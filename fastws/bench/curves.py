@@ -14,8 +14,8 @@ __all__ = ["curves_svg"]
 
 # Small, so that its text can be read on a phone too.
 WIDTH, HEIGHT = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 30
-TICK_GAP = 56
+LEFT, RIGHT, TOP, BOTTOM = 60, 14, 12, 34
+TICK_GAP = 72
 COLOURS = 8
 
 

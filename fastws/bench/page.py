@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
@@ -16,6 +17,8 @@ from .table import Row, Table, problem_lines, ratio
 
 __all__ = ["page"]
 
+# What is as good but for noise is not called behind.
+EQUAL = 0.97
 STYLE = Path(__file__).with_name("page.css")
 
 
@@ -68,13 +71,18 @@ def _glance(results: Results) -> Iterator[str]:
 
 
 def _card(line: Line) -> str:
-    behind = ' class="card behind"' if line.ratio < 1 else ' class="card"'
+    behind = " behind" if line.ratio < EQUAL else ""
     return (
-        f"<div{behind}><strong>{escape(line.work)}</strong>"
+        f'<div class="card{behind}"><strong>{_together(line.work)}</strong>'
         f"<b>{ratio(line.ratio).removesuffix('x')}&times;</b>"
         f"<span>{escape(line.form(line.ours))}, against {escape(line.form(line.other))} "
         f"of {escape(line.other.key.contender)}</span></div>"
     )
+
+
+def _together(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(\d) (?=[A-Za-zµ%])", "\\1&nbsp;", escape(text))
 
 
 def _section(results: Results, scenario: str, question: str, charts: list[str]) -> Iterator[str]:
@@ -105,7 +113,7 @@ def _bars_of(results: Results, scenario: str) -> Iterator[str]:
 def _bars(chart: BarChart) -> Iterator[str]:
     longest = max(bar.value for bar in chart.bars) or 1.0
     better = "less is better" if chart.less_is_better else "more is better"
-    yield f'<figure class="chart" style="margin:0"><h3>{escape(chart.title)}</h3>'
+    yield f'<figure class="chart" style="margin:0"><h3>{_together(chart.title)}</h3>'
     yield f'<div class="bars" role="img" aria-label="{escape(chart.title)}">'
     for bar in chart.bars:
         kind = bar.kind.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from .charts import BarChart, CurveChart, bar_charts, curve_charts, scale_charts
@@ -14,10 +15,12 @@ __all__ = ["plot"]
 COLOURS = {Kind.OWN: "#0b7a53", Kind.PEER: "#8c9cc0", Kind.LIMIT: "#c3c9d1"}
 PALETTE = ("#b3541e", "#4b5fc0", "#8a3fa0", "#b08800", "#c2346b", "#2b7fa8", "#6b5b4b", "#5f8a1f")
 # Which charts go in, if they are there, and how many of each scenario at most.
-WANTED = {"echo": 3, "latency": 1, "memory": 2, "broadcast": 1, "connect": 1, "uvicorn": 1}
+WANTED = {"echo": 3, "latency": 1, "broadcast": 1, "memory": 1}
 CURVES = ("mask", "parse")
 COLUMNS = 2
 WIDTH_INCHES, ROW_INCHES = 12.0, 3.6
+HEADING_INCHES = 0.8
+TITLE_WIDTH = 52
 
 
 def plot(path: Path, document: dict[str, Any], results: Results) -> None:
@@ -30,9 +33,8 @@ def plot(path: Path, document: dict[str, Any], results: Results) -> None:
 
     charts = _charts(results)
     rows = max(1, -(-len(charts) // COLUMNS))
-    figure, axes = pyplot.subplots(
-        rows, COLUMNS, figsize=(WIDTH_INCHES, ROW_INCHES * rows + 0.8), squeeze=False
-    )
+    height = ROW_INCHES * rows + HEADING_INCHES
+    figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(WIDTH_INCHES, height), squeeze=False)
     for axis, chart in zip(axes.flat, charts, strict=False):
         if isinstance(chart, BarChart):
             _bars(axis, chart)
@@ -45,7 +47,7 @@ def plot(path: Path, document: dict[str, Any], results: Results) -> None:
     machine = ", ".join(results.machine.get(name, "") for name in ("processor", "python"))
     when = str(document.get("date", ""))[:10]
     figure.suptitle(f"fastws benchmarks, {when}\n{machine}", fontsize=10)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 1 - HEADING_INCHES / 2 / height))
     # No date in the file: the same results make the same picture.
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     figure.savefig(path, dpi=110, metadata=metadata, facecolor="white")
@@ -76,7 +78,7 @@ def _bars(axis: Any, chart: BarChart) -> None:
     axis.set_xlim(0, longest * 1.2)
     better = "less is better" if chart.less_is_better else "more is better"
     axis.set_xlabel(f"{chart.unit}, {better}")
-    axis.set_title(chart.title, loc="left")
+    axis.set_title("\n".join(wrap(chart.title, TITLE_WIDTH)), loc="left")
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -104,7 +106,8 @@ def _curves(axis: Any, chart: CurveChart) -> None:
     axis.set_xticks([value for value, _ in ticks], [label for _, label in ticks])
     axis.minorticks_off()
     axis.set_ylabel(f"{chart.unit}, more is better")
-    axis.set_title(chart.title, loc="left")
+    axis.set_title("\n".join(wrap(chart.title, TITLE_WIDTH)), loc="left")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=7, loc="best")
+    # Below: curves leave no corner free for sure.
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=4, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)

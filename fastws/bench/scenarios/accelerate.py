@@ -18,6 +18,7 @@ from ..fleet import Running, servers_of
 from ..jobs import Job
 from ..load import Load
 from ..machine import pinned
+from ..measure import CLOCK
 from ..run import Run
 from ..sizes import MIB, format_size
 from ..table import Column, Row, Table, ratio, seconds
@@ -73,7 +74,7 @@ def _measure_call(run: Run, scenario: str, name: str) -> None:
 
 def _time(call: Callable[[], object], messages: int, effort: Effort) -> float:
     """Return the seconds a message takes in a call of so many."""
-    timer = Timer(call)
+    timer = Timer(call, timer=CLOCK)
     number = max(1, int(effort.round_seconds / max(timer.timeit(1), 1e-9)))
     return timer.timeit(number) / (number * messages)
 
