@@ -1,4 +1,4 @@
-"""Count the instructions of fastws' work with callgrind: the same on every run, busy machine or not.
+"""Count the instructions of fastws' work with callgrind: on a busy machine as on a quiet one.
 
 ``python bench/instructions.py`` compares with ``instructions.json`` beside this file, and exits
 with 1 if any work takes more by over 2 %; ``--update`` stores what it counts. Needs valgrind.
