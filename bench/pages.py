@@ -105,7 +105,7 @@ def readme(document: dict[str, object], results: Results) -> Iterator[str]:
 
 def _readme_line(line: Line) -> str:
     other = line.other.key.contender
-    times = ratio(line.ratio).replace("x", " ×")
+    times = ratio(line.ratio)
     return _cells(line.work, line.form(line.ours), line.form(line.other), other, times)
 
 

@@ -67,11 +67,6 @@ def _show(results: Results, scenario: str, screen: Screen) -> None:
         screen.say("\n".join(f"! {scenario}: {problem}" for problem in problems) + "\n")
 
 
-def _show_all(results: Results, screen: Screen) -> None:
-    for scenario in SCENARIOS:
-        _show(results, scenario, screen)
-
-
 def _summary(results: Results, screen: Screen) -> None:
     lines = list(glance(results))
     if lines:
@@ -145,55 +140,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"python -m fastws.bench: {error}", file=sys.stderr)
         return 2
     screen = Screen()
-    if source is not None:
-        document, results = source
-        complete = True
-        print(f"{heading(results)}\n\n{LEGEND}\n", flush=True)
-        _show_all(results, screen)
-    else:
-        document, results, complete = _run(arguments, parsed, screen)
+    document, results = source or _run(arguments, parsed, screen)
     code = 0
     try:
+        if source is not None:
+            print(f"{heading(results)}\n\n{LEGEND}\n", flush=True)
+            for scenario in SCENARIOS:
+                _show(results, scenario, screen)
         _summary(results, screen)
         if old is not None:
             code = _compare(parsed, old, results, screen)
     except BrokenPipeError:
         drop_output()
     code = _write(parsed, document, results) or code
-    if not complete:
+    if source is None and not document["complete"]:
         return INTERRUPTED
     return 1 if results.own_failed else code
 
 
 def _run(
     arguments: Sequence[str], parsed: argparse.Namespace, screen: Screen
-) -> tuple[dict[str, Any], Results, bool]:
-    """Measure; return the document, the results, and whether they are all."""
+) -> tuple[dict[str, Any], Results]:
+    """Measure; return the document, which says whether it is complete, and the results."""
     allow_files(FILES)
     begun = datetime.datetime.now(datetime.timezone.utc)
-    run = _new_run(parsed, screen)
     start = time.perf_counter()
+    results = Results()
     complete = False
-    with run.fleet:
-        try:
-            print(f"{heading(run.results)}\n\n{LEGEND}\n", flush=True)
+    try:
+        # Importing every peer takes a while, too.
+        run = _new_run(parsed, screen)
+        results = run.results
+        with run.fleet:
+            print(f"{heading(results)}\n\n{LEGEND}\n", flush=True)
             _measure(run, screen)
-            complete = True
-        except KeyboardInterrupt:
-            screen.say("interrupted: the tables above are what was done so far")
-        except BrokenPipeError:
-            drop_output()
+        complete = True
+    except KeyboardInterrupt:
+        screen.say("interrupted: the tables above are what was done so far")
+    except BrokenPipeError:
+        drop_output()
     took = time.perf_counter() - start
     if complete:
         screen.say(f"took {took:.0f} s")
     document = export.document(
-        run.results,
+        results,
         complete=complete,
         command=shlex.join(["python", "-m", "fastws.bench", *arguments]),
         date=begun.isoformat(timespec="seconds"),
         seconds=round(took, 1),
     )
-    return document, run.results, complete
+    return document, results
 
 
 if __name__ == "__main__":

@@ -95,7 +95,8 @@ class Fastws(Contender):
             best = event_loop.BEST
             serve = partial(serve_asyncio, best)
             return [Server("fastws pure", best, serve, _CAN, quick=False, environment=_PURE)]
-        return [Server("fastws", loop, serve, _CAN) for loop, serve in loops]
+        title = "fastws" if self.compiled else "fastws pure"
+        return [Server(title, loop, serve, _CAN) for loop, serve in loops]
 
     def clients(self) -> Sequence[Client]:
         if not self._in_use:
@@ -136,6 +137,7 @@ def serve_threads(job: Job) -> None:
         ssl=job.ssl_context(),
         compression="deflate" if job.compression else None,
         max_size=None,
+        ping_interval=None,
     )
     with server:
         job.ready(server.socket.getsockname()[1])
@@ -162,6 +164,7 @@ def serve_asyncio(loop: str, job: Job) -> None:
             ssl=job.ssl_context(),
             compression="deflate" if job.compression else None,
             max_size=None,
+            ping_interval=None,
         ) as server:
             job.ready(server.sockets[0].getsockname()[1])
             await server.serve_forever()

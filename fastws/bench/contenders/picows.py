@@ -131,6 +131,7 @@ def serve_layer(loop: str, job: Job) -> None:
             ssl=job.ssl_context(),
             compression="deflate" if job.compression else None,
             max_size=None,
+            ping_interval=None,
         ) as server:
             job.ready(server.sockets[0].getsockname()[1])
             await server.serve_forever()

@@ -50,6 +50,7 @@ def serve(ws: str, loop: str, job: Job) -> None:
         port=job.port,
         ws=ws,
         ws_max_size=2**30,
+        ws_ping_interval=None,
         ws_per_message_deflate=job.compression,
         log_level="error",
     )

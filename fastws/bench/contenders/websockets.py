@@ -95,6 +95,7 @@ def serve_threads(job: Job) -> None:
         ssl=job.ssl_context(),
         compression="deflate" if job.compression else None,
         max_size=None,
+        ping_interval=None,
     ) as server:
         job.ready(server.socket.getsockname()[1])
         server.serve_forever()
@@ -120,6 +121,7 @@ def serve_asyncio(loop: str, job: Job) -> None:
             ssl=job.ssl_context(),
             compression="deflate" if job.compression else None,
             max_size=None,
+            ping_interval=None,
         ) as server:
             job.ready(server.sockets[0].getsockname()[1])
             await server.serve_forever()

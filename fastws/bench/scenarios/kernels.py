@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..contenders import Call, Kind
+from ..contenders import Call, Contender
 from ..figures import Figure, Key, Results
 from ..measure import time_calls
 from ..run import Run
@@ -17,36 +17,37 @@ __all__ = ["measure", "tables"]
 
 def measure(run: Run, scenario: str) -> None:
     """Time the workloads of a scenario, size by size."""
-    everyone = [contender for of_module in run.contenders.values() for contender in of_module]
     for workload in WORKLOADS.values():
         if workload.scenario != scenario or not (workload.quick or run.effort.full):
             continue
-        out: set[str] = set()
+        contenders = [one for of_module in run.contenders.values() for one in of_module]
         sizes = run.sizes(workload.sizes, workload.full_sizes)
         for size in sizes if workload.sizable else workload.sizes:
             run.progress(f"{workload.title}, {format_size(size)}")
-            calls: dict[str, Call] = {}
-            compiled = {}
-            kinds: dict[str, Kind] = {}
-            for contender in everyone:
-                if contender.name in out:
-                    continue
-                try:
-                    call = workload.prepare(contender, size)
-                except Exception as error:  # somebody else's code may fail in any way
-                    known = isinstance(error, WrongResult)
-                    text = f"{error if known else repr(error)}, at {format_size(size)}; left out"
-                    run.blame(scenario, contender.name, contender.kind, text)
-                    out.add(contender.name)
-                    continue
-                if call is not None:
-                    calls[contender.name] = call
-                    compiled[contender.name] = contender.compiled
-                    kinds[contender.name] = contender.kind
+            calls = _calls(run, workload, size, contenders)
+            by_name = {contender.name: contender for contender in contenders}
             for name, rounds in time_calls(calls, run.effort).items():
                 key = Key(scenario, workload.name, size, 0, name, "time")
+                kind, compiled = by_name[name].kind, by_name[name].compiled
                 for seconds in rounds:
-                    run.results.add(key, kinds[name], seconds, compiled=compiled[name])
+                    run.results.add(key, kind, seconds, compiled=compiled)
+
+
+def _calls(run: Run, workload: Workload, size: int, contenders: list[Contender]) -> dict[str, Call]:
+    """Return the calls whose results are right; who fails is taken out of the contenders."""
+    calls = {}
+    for contender in list(contenders):
+        try:
+            call = workload.prepare(contender, size)
+        except Exception as error:  # somebody else's code may fail in any way
+            why = error if isinstance(error, WrongResult) else repr(error)
+            text = f"{why}, at {format_size(size)}; left out"
+            run.blame(workload.scenario, contender.name, contender.kind, text)
+            contenders.remove(contender)
+            continue
+        if call is not None:
+            calls[contender.name] = call
+    return calls
 
 
 def tables(results: Results, scenario: str) -> Iterator[Table]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 
 from .. import definition
 from ..figures import Key, Results
@@ -31,34 +33,28 @@ def measure(run: Run, scenario: str) -> None:
         for connections in run.connections((run.effort.idle,), (run.effort.idle,)):
             key = Key(scenario, work, 0, connections, "", "memory")
             for running in servers:
-                _count(run, key, running)
+                run.once(scenario, running, partial(_count, run, key))
 
 
 def _count(run: Run, key: Key, running: Running) -> None:
     run.progress(f"{key.work}, {key.connections} connections, {running.name}")
-    sockets: list[socket.socket] = []
+    with ExitStack() as opened:
+        before = _memory_with(WARM_UP, key, running, opened)
+        after = _memory_with(key.connections, key, running, opened)
+    at = key._replace(contender=running.name)
+    run.add(at, running, (after - before) / key.connections)
+
+
+def _memory_with(more: int, key: Key, running: Running, opened: ExitStack) -> int:
+    """Return the bytes in use once so many more connections are open, and idle."""
     compressed = key.work == "compressed"
-
-    def open_more(count: int) -> int:
-        for _ in range(count):
-            sockets.append(open_socket(running.port, offer=compressed))
-            _exchange(sockets[-1], compressed)
-        used = running.memory()
-        if used is None:
-            raise LoadFailed("this system does not tell how much memory a process uses")
-        return used
-
-    def turn(running: Running) -> None:
-        try:
-            before = open_more(WARM_UP)
-            after = open_more(key.connections)
-        finally:
-            for sock in sockets:
-                sock.close()
-        at = key._replace(contender=running.name)
-        run.add(at, running, (after - before) / key.connections)
-
-    run.once(key.scenario, running, turn)
+    for _ in range(more):
+        sock = opened.enter_context(open_socket(running.port, offer=compressed))
+        _exchange(sock, compressed)
+    used = running.memory()
+    if used is None:
+        raise LoadFailed("this system does not tell how much memory a process uses")
+    return used
 
 
 def _exchange(sock: socket.socket, compressed: bool) -> None:
