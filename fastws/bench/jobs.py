@@ -20,8 +20,8 @@ class Job:
     """How to serve: every message goes back to its sender, or to everybody.
 
     ``port`` 0 is any free one; ``certificate`` names a PEM file with key and certificate, empty for
-    plain TCP; a server calls ``ready`` with its port once clients may connect. It sends no keepalive
-    pings: not all can, and the load has no answer to them.
+    plain TCP; a server calls ``ready`` with its port once clients may connect. It sends no
+    keepalive pings: not all can, and the load has no answer to them.
     """
 
     port: int = 0
