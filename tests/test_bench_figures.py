@@ -14,8 +14,9 @@ from fastws.bench.figures import Figure, Key, Problem, Results, best_of
 from fastws.bench.glance import glance
 from fastws.bench.page import page
 from fastws.bench.scenarios import SCENARIOS, load
+from fastws.bench.screen import _STYLES
 from fastws.bench.table import Column, Row, Spec, Table, matrix, number, seconds
-from fastws.bench.text import WIDTH, text_table
+from fastws.bench.text import WIDTH, lines_of, text_table
 
 
 def figure(contender, rounds, kind=Kind.PEER, quantity="time", **where):
@@ -126,6 +127,15 @@ def test_columns_that_do_not_fit_go_below_and_groups_stay_together():
     headings = [line.split() for line in lines if "heading" in line]
     assert len(headings) > 1
     assert all(len(words) % 4 == 0 for words in headings)
+
+
+def test_every_line_of_a_table_has_a_style_on_the_screen():
+    rows = [Row(kind.value, kind, ("1",)) for kind in Kind] + [Row("no kind", None, ("1",))]
+    comparisons = (Row("a : b", None, ("1.00x",)),)
+    table = Table("title", (Column("above", "x"),), tuple(rows), comparisons, ("n",), ("p",))
+    lines = list(lines_of(table, 60))
+    assert {line.role for line in lines} == set(_STYLES)
+    assert "\n".join(line.text for line in lines) + "\n" == text_table(table, 60)
 
 
 def test_times_have_the_unit_that_suits_them():

@@ -6,13 +6,25 @@ import io
 import sys
 from typing import Any
 
-from .contenders import Kind
-from .table import ABSENT, LIMITED, NOISY, Table
-from .text import WIDTH, text_table
+from .table import Table
+from .text import WIDTH, lines_of, text_table
 
 __all__ = ["Screen"]
 
-_STYLES = {Kind.OWN: "bold green", Kind.PEER: "", Kind.LIMIT: "dim", None: "cyan"}
+_STYLES = {
+    "title": "bold",
+    "heading": "dim",
+    "own": "green",
+    "peer": "",
+    "limit": "dim",
+    "row": "",
+    "rule": "dim",
+    "ratio": "bold cyan",
+    "note": "dim",
+    "problem": "red",
+}
+# Narrower than this, columns would have to be divided.
+LEAST_WIDTH = 60
 
 
 class Screen:
@@ -50,13 +62,10 @@ class Screen:
         self._clear()
         if self._console is None:
             print(text_table(table), flush=True)
-        else:
-            self._console.print(_rich_table(table))
-            for text in table.notes:
-                self._console.print(f"({text})", style="dim", markup=False, highlight=False)
-            for text in table.problems:
-                self._console.print(f"! {text}", style="red", markup=False, highlight=False)
-            self._console.print()
+            return
+        for line in lines_of(table, max(LEAST_WIDTH, min(WIDTH, self._console.width))):
+            self._console.print(line.text, style=_STYLES[line.role], markup=False, soft_wrap=True)
+        self._console.print()
 
 
 def _console() -> Any:
@@ -65,25 +74,3 @@ def _console() -> Any:
     except ImportError:
         return None
     return Console(highlight=False)
-
-
-def _rich_table(table: Table) -> Any:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    rich = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    rich.add_column("", no_wrap=True)
-    for column in table.columns:
-        rich.add_column("\n".join(filter(None, column)), justify="right")
-    for row in (*table.rows, *table.comparisons):
-        if table.comparisons and row is table.comparisons[0]:
-            rich.add_section()
-        style = _STYLES[row.kind]
-        cells = [Text(cell, style=_cell_style(cell, style)) for cell in row.cells]
-        rich.add_row(Text(row.name, style=style), *cells)
-    return rich
-
-
-def _cell_style(cell: str, style: str) -> str:
-    return "dim" if cell == ABSENT else "yellow" if {NOISY, LIMITED} & set(cell) else style

@@ -9,9 +9,6 @@ from .contenders import Kind
 from .figures import Figure, Problem, Results, best_of
 
 __all__ = [
-    "ABSENT",
-    "LIMITED",
-    "NOISY",
     "Column",
     "Row",
     "Spec",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
+from typing import NamedTuple
 
 from .figures import Results
-from .table import Column, Row, Table
+from .table import Column, Table
 
-__all__ = ["LEGEND", "heading", "text_table"]
+__all__ = ["LEGEND", "WIDTH", "Line", "heading", "lines_of", "text_table"]
 
 WIDTH = 100
 GAP = 2
@@ -28,17 +29,34 @@ def heading(results: Results) -> str:
     return "\n".join(line for text in lines for line in wrap(text, WIDTH, subsequent_indent=INDENT))
 
 
-def text_table(table: Table) -> str:
+class Line(NamedTuple):
+    """A line of a table, and what it is: a title, headings, a kind of contender, a note, ..."""
+
+    text: str
+    role: str
+
+
+def text_table(table: Table, width: int = WIDTH) -> str:
     """Return the table; columns that do not fit beside each other go below."""
-    lines = [table.title]
+    return "\n".join(line.text for line in lines_of(table, width)) + "\n"
+
+
+def lines_of(table: Table, width: int = WIDTH) -> Iterator[Line]:
+    """Yield the lines of a table."""
+    yield Line(table.title, "title")
     if table.rows:
         first = max(map(len, (row.name for row in (*table.rows, *table.comparisons))))
         widths = _widths(table)
-        for columns in _parts(table.columns, widths, WIDTH - first):
-            lines += _part(table, columns, first, widths)
-    lines += _wrapped(table.notes, "(", ")")
-    lines += _wrapped(table.problems, "! ", "")
-    return "\n".join(lines) + "\n"
+        for columns in _parts(table.columns, widths, width - first):
+            yield from _part(table, columns, first, widths)
+    for role, texts, before, after in (
+        ("note", table.notes, "(", ")"),
+        ("problem", table.problems, "! ", ""),
+    ):
+        for text in texts:
+            indent = " " * len(before)
+            for line in wrap(f"{before}{text}{after}", width, subsequent_indent=indent):
+                yield Line(line, role)
 
 
 def _widths(table: Table) -> list[int]:
@@ -76,37 +94,24 @@ def _parts(columns: Sequence[Column], widths: Sequence[int], room: int) -> Itera
     yield part
 
 
-def _part(table: Table, shown: Sequence[int], first: int, widths: Sequence[int]) -> list[str]:
+def _part(table: Table, shown: Sequence[int], first: int, widths: Sequence[int]) -> Iterator[Line]:
     groups = list(_groups(table.columns, shown))
-    lines = []
     if any(table.columns[start].group for start, _ in groups):
         cells = (f"{table.columns[s].group:>{sum(widths[s:e])}}" for s, e in groups)
-        lines.append(" " * first + "".join(cells))
-    lines.append(_line("", (table.columns[i].heading for i in shown), shown, first, widths))
-    lines += _lines(table.rows, shown, first, widths)
-    comparisons = _lines(table.comparisons, shown, first, widths)
+        yield Line(" " * first + "".join(cells), "heading")
+    headings = [column.heading for column in table.columns]
+    yield Line(_line("", headings, shown, first, widths), "heading")
+    for row in table.rows:
+        role = row.kind.value if row.kind else "row"
+        yield Line(_line(row.name, row.cells, shown, first, widths), role)
+    comparisons = [_line(row.name, row.cells, shown, first, widths) for row in table.comparisons]
     if comparisons:
-        lines += ["-" * len(lines[-1]), *comparisons]
-    return lines
-
-
-def _lines(
-    rows: Iterable[Row], shown: Sequence[int], first: int, widths: Sequence[int]
-) -> list[str]:
-    return [_line(row.name, (row.cells[i] for i in shown), shown, first, widths) for row in rows]
+        yield Line("-" * len(comparisons[0]), "rule")
+    for line in comparisons:
+        yield Line(line, "ratio")
 
 
 def _line(
-    name: str, cells: Iterable[str], shown: Sequence[int], first: int, widths: Sequence[int]
+    name: str, cells: Sequence[str], shown: Sequence[int], first: int, widths: Sequence[int]
 ) -> str:
-    aligned = (f"{cell:>{widths[i]}}" for i, cell in zip(shown, cells, strict=True))
-    return f"{name:<{first}}" + "".join(aligned)
-
-
-def _wrapped(texts: Iterable[str], before: str, after: str) -> list[str]:
-    indent = " " * len(before)
-    return [
-        line
-        for text in texts
-        for line in wrap(f"{before}{text}{after}", WIDTH, subsequent_indent=indent)
-    ]
+    return f"{name:<{first}}" + "".join(f"{cells[i]:>{widths[i]}}" for i in shown)
