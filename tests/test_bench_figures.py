@@ -201,6 +201,14 @@ def test_glance_compares_with_the_best_peer():
     assert line.form(line.ours) == "10.0 µs"
 
 
+def test_glance_compares_with_the_limit_where_there_is_no_peer():
+    ours, theirs, _ = servers()
+    limit = Figure(ours.key._replace(contender="bare"), Kind.LIMIT, [5e-6])
+    [line] = glance(results_of(ours, limit))
+    assert line.other is limit
+    assert [line.other for line in glance(results_of(ours, theirs, limit))] == [theirs]
+
+
 def test_every_scenario_has_a_question_and_a_module():
     for name, scenario in SCENARIOS.items():
         assert scenario.question

@@ -42,9 +42,15 @@ def _new_run(parsed: argparse.Namespace, screen: Screen) -> Run:
     for module, of_module in found.items():
         distribution = contenders.PACKAGES[module].distribution.partition(" ")[0]
         number = f"{contenders.version(distribution)}, " if distribution else ""
-        configurations = ", ".join(c.configuration for c in of_module if c.configuration)
-        results.peers[module] = number + configurations
+        results.peers[module] = number + _configuration(of_module)
     return Run(options, found, results, screen.progress, Fleet(options.port))
+
+
+def _configuration(of_module: list[contenders.Contender]) -> str:
+    """Return how the contenders of a module are configured; of several, each with its name."""
+    if len(of_module) == 1:
+        return of_module[0].configuration
+    return "; ".join(f"{one.name}: {one.configuration}" for one in of_module)
 
 
 def _measure(run: Run, screen: Screen) -> None:

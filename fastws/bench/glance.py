@@ -80,7 +80,9 @@ def _of(kind: Kind) -> Callable[[Figure], bool]:
 
 
 def _line(work: str, figures: list[Figure], others: Kind) -> Iterator[Line]:
-    ours, other = best_of(figures, _of(Kind.OWN)), best_of(figures, _of(others))
+    ours = best_of(figures, _of(Kind.OWN))
+    # Where no peer is installed, what the machine allows says at least something.
+    other = best_of(figures, _of(others)) or best_of(figures, _of(Kind.LIMIT))
     if ours and other:
         yield Line(work, ours, other)
 

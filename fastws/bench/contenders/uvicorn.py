@@ -22,7 +22,7 @@ class Uvicorn(Contender):
 
     def __init__(self, kind: Kind, classes: Mapping[str, str], can: frozenset[str]) -> None:
         self.kind = kind
-        self.configuration = f"a Starlette application; --ws {', '.join(classes.values())}"
+        self.configuration = f"Starlette, --ws {' and '.join(classes.values())}"
         self._classes = classes
         self._can = can
 
