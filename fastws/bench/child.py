@@ -90,10 +90,13 @@ class Child:
         # A number of the system's says nothing to people.
         return f"{how}: " + re.sub(r"\[Errno -?\d+\] ", "", last)
 
-    @property
-    def ended(self) -> str:
-        """How it ended, or nothing while it runs."""
-        return "" if self._process.poll() is None else self._last_words()
+    def ended(self, seconds: float) -> str:
+        """Return how it ended, or nothing if it still runs after so many seconds."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return ""
+        return self._last_words()
 
     @property
     def exit_code(self) -> int | None:

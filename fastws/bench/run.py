@@ -19,6 +19,7 @@ __all__ = ["Options", "Run"]
 
 # Beyond this share of its core a process has no time left.
 BUSY = 0.9
+ENDING_SECONDS = 1.0
 
 
 def _silent(text: str) -> None:
@@ -117,7 +118,9 @@ class Run:
             yield
         except (LoadFailed, ChildFailed, OSError) as error:
             late = NO_REPLY if isinstance(error, TOO_LATE) else ""
-            text = running.child.ended or late or str(error) or type(error).__name__
+            # What closed its connections may be about to end.
+            ended = running.child.ended(0 if late else ENDING_SECONDS)
+            text = ended or late or str(error) or type(error).__name__
             self.results.problems.append(Problem(scenario, running.name, running.kind, text))
             self.fleet.drop(running)
 
