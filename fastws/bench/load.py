@@ -202,7 +202,7 @@ def open_socket(port: int, *, tls: bool = False, offer: bool = False) -> socket.
             sock = _new_tls_context().wrap_socket(sock)
         else:
             _limit_waiting(sock)
-        _open(sock, port, offer)
+        _handshake(sock, port, offer)
     except BaseException:
         sock.close()
         raise
@@ -229,7 +229,7 @@ def _limit_waiting(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def _open(sock: socket.socket, port: int, offer: bool) -> None:
+def _handshake(sock: socket.socket, port: int, offer: bool = False) -> None:
     sock.sendall(request_for(port, offer=offer))
     response = b""
     while b"\r\n\r\n" not in response:

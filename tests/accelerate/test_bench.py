@@ -22,9 +22,9 @@ def test_measures_before_and_after(tmp_path, capsys):
     if not compiled:
         assert "nothing is replaced" in printed
         return
-    assert "wsproto receive, text" in printed
+    assert "wsproto receive, without I/O, text" in printed
     assert max(map(len, printed.splitlines())) <= 100
-    wsproto = [f for f in figures if f["work"] == "wsproto receive, text"]
+    wsproto = [f for f in figures if f["work"] == "wsproto receive, without I/O, text"]
     assert {f["contender"] for f in wsproto} == {"before", "after"}
     assert all(f["median"] > 0 and f["size"] == 64 for f in wsproto)
 

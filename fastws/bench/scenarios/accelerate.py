@@ -63,17 +63,18 @@ def _measure_call(run: Run, scenario: str, name: str) -> None:
             key = Key(scenario, f"{name}, {kind}", size, 0, "", "time")
             try:
                 call = row.prepare(b"a" * size, kind == "text")
+                messages = row.messages(size)
                 for _ in range(run.effort.rounds):
-                    _add(run, key, "before", _time(call, row.messages, run.effort))
+                    _add(run, key, "before", _time(call, messages, run.effort))
                     with fastws.accelerate(row.target):
-                        _add(run, key, "after", _time(call, row.messages, run.effort))
+                        _add(run, key, "after", _time(call, messages, run.effort))
             except Exception as error:  # somebody else's code may fail in any way
                 run.blame(scenario, name, Kind.PEER, repr(error))
                 return
 
 
 def _time(call: Callable[[], object], messages: int, effort: Effort) -> float:
-    """Return the seconds a message takes in a call of so many."""
+    """Return the CPU seconds a message takes in a call of so many."""
     timer = Timer(call, timer=CLOCK)
     number = max(1, int(effort.round_seconds / max(timer.timeit(1), 1e-9)))
     return timer.timeit(number) / (number * messages)

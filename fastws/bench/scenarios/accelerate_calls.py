@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..definition import serialize_frame
 from ..load import MASKING_KEY
@@ -13,7 +13,10 @@ __all__ = ["CALLS", "SIZES", "AcceleratedCall"]
 
 SIZES = (64, 4 * KIB, MIB)
 BURST = 500
-AIOHTTP_MESSAGES = 100
+
+
+def _one(size: int) -> int:
+    return 1
 
 
 class AcceleratedCall(NamedTuple):
@@ -26,7 +29,7 @@ class AcceleratedCall(NamedTuple):
     package: str
     sizes: tuple[int, ...]
     prepare: Callable[[bytes, bool], Callable[[], object]]
-    messages: int = 1
+    messages: Callable[[int], int] = _one
 
 
 def _frame(payload: bytes, text: bool, masked: bool = True) -> bytes:
@@ -52,17 +55,40 @@ class _Connection:
     _reading_paused = False
 
 
-def _aiohttp(payload: bytes, text: bool) -> Callable[[], object]:
+def _aiohttp_pair() -> tuple[Any, Any]:
+    """A queue and its reader, as aiohttp has them now."""
     import aiohttp.web  # noqa: F401  (with all that binds the reader)
     from aiohttp._websocket import reader
 
+    queue = reader.WebSocketDataQueue(_Connection(), 2**30, loop=None)
+    return queue, reader.WebSocketReader(queue, 0, False, True)
+
+
+def _many(size: int) -> int:
+    """So many messages that what is made for them together costs little."""
+    return max(20, min(1000, MIB // size))
+
+
+def _aiohttp_feed(payload: bytes, text: bool) -> Callable[[], object]:
+    stream = _frame(payload, text)
+
+    def receive() -> None:
+        queue, reader = _aiohttp_pair()
+        feed_data, clear = reader.feed_data, queue._buffer.clear
+        for _ in range(_many(len(payload))):
+            feed_data(stream)
+            clear()
+
+    return receive
+
+
+def _aiohttp_read(payload: bytes, text: bool) -> Callable[[], object]:
     stream = _frame(payload, text)
 
     async def receive() -> object:
-        queue = reader.WebSocketDataQueue(_Connection(), 2**30, loop=None)
-        subject = reader.WebSocketReader(queue, 0, False, True)
-        for _ in range(AIOHTTP_MESSAGES):
-            subject.feed_data(stream)
+        queue, reader = _aiohttp_pair()
+        for _ in range(_many(len(payload))):
+            reader.feed_data(stream)
             message = await queue.read()
         return message
 
@@ -77,17 +103,8 @@ def _aiohttp(payload: bytes, text: bool) -> Callable[[], object]:
 
 
 def _aiohttp_burst(payload: bytes, text: bool) -> Callable[[], object]:
-    import aiohttp.web  # noqa: F401
-    from aiohttp._websocket import reader
-
     stream = _frame(payload, text) * BURST
-
-    def receive() -> object:
-        # Taking messages out of the queue is not part of it: a new one each time.
-        queue = reader.WebSocketDataQueue(_Connection(), 2**30, loop=None)
-        return reader.WebSocketReader(queue, 0, False, True).feed_data(stream)
-
-    return receive
+    return lambda: _aiohttp_pair()[1].feed_data(stream)
 
 
 def _gunicorn(payload: bytes, text: bool) -> Callable[[], object]:
@@ -138,15 +155,20 @@ def _websocket_client_send(payload: bytes, text: bool) -> Callable[[], object]:
 
 
 CALLS: dict[str, AcceleratedCall] = {
-    "wsproto receive": AcceleratedCall("wsproto", "wsproto", SIZES, _wsproto),
-    "aiohttp receive": AcceleratedCall("aiohttp", "aiohttp", SIZES, _aiohttp, AIOHTTP_MESSAGES),
-    f"aiohttp receive, {BURST} in one piece": AcceleratedCall(
-        "aiohttp", "aiohttp", (64,), _aiohttp_burst, BURST
+    "wsproto receive, without I/O": AcceleratedCall("wsproto", "wsproto", SIZES, _wsproto),
+    "aiohttp feed_data, a frame at a time": AcceleratedCall(
+        "aiohttp", "aiohttp", SIZES, _aiohttp_feed, _many
     ),
-    "websocket-client receive": AcceleratedCall(
+    f"aiohttp feed_data, {BURST} frames at a time": AcceleratedCall(
+        "aiohttp", "aiohttp", (64,), _aiohttp_burst, lambda size: BURST
+    ),
+    "aiohttp feed_data, and read from its queue": AcceleratedCall(
+        "aiohttp", "aiohttp", SIZES, _aiohttp_read, _many
+    ),
+    "websocket-client receive, without I/O": AcceleratedCall(
         "websocket-client", "websocket", SIZES, _websocket_client_receive
     ),
-    "websocket-client send": AcceleratedCall(
+    "websocket-client send, without I/O": AcceleratedCall(
         "websocket-client", "websocket", SIZES, _websocket_client_send
     ),
     "gunicorn unmask": AcceleratedCall("gunicorn", "gunicorn", (4 * KIB,), _gunicorn),
