@@ -183,11 +183,11 @@ class Load:
                 _wait_for_end(sock)
 
 
-def request_for(port: int, *, offer: bool = False) -> bytes:
+def request_for(port: int, path: str = "/", *, offer: bool = False) -> bytes:
     """Return an opening handshake; ``offer`` compression or, as by default, no extension."""
     key = base64.b64encode(os.urandom(16)).decode()
     return (
-        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n{OFFER if offer else ''}"
         "Sec-WebSocket-Version: 13\r\n\r\n"
     ).encode()
@@ -202,7 +202,7 @@ def open_socket(port: int, *, tls: bool = False, offer: bool = False) -> socket.
             sock = _new_tls_context().wrap_socket(sock)
         else:
             _limit_waiting(sock)
-        _handshake(sock, port, offer)
+        _handshake(sock, port, offer=offer)
     except BaseException:
         sock.close()
         raise
@@ -229,8 +229,8 @@ def _limit_waiting(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def _handshake(sock: socket.socket, port: int, offer: bool = False) -> None:
-    sock.sendall(request_for(port, offer=offer))
+def _handshake(sock: socket.socket, port: int, path: str = "/", *, offer: bool = False) -> None:
+    sock.sendall(request_for(port, path, offer=offer))
     response = b""
     while b"\r\n\r\n" not in response:
         piece = sock.recv(4096)
