@@ -13,8 +13,7 @@ from fastws.deflate import Deflate, PerMessageDeflate
 from fastws.frames import Role
 from fastws.handshake import ServerHandshake
 
-from .. import definition, event_loop
-from ..clients import time_asyncio, time_blocking
+from .. import definition, event_loop, programs
 from ..jobs import Client, Job, Round, Server
 from . import Call, Contender, Kind
 
@@ -119,76 +118,31 @@ def new_deflate() -> PerMessageDeflate:
 
 
 def serve_threads(job: Job) -> None:
-    """Serve with ``fastws.sync``: one thread per connection."""
-    from fastws.sync import broadcast, serve
+    """Serve with ``fastws.sync``."""
+    from fastws import sync
 
-    def echo(connection: Any) -> None:
-        for message in connection:
-            connection.send(message)
-
-    def tell_all(connection: Any) -> None:
-        for message in connection:
-            broadcast(server.connections, message)
-
-    server = serve(
-        tell_all if job.broadcast else echo,
-        "127.0.0.1",
-        job.port,
-        ssl=job.ssl_context(),
-        compression="deflate" if job.compression else None,
-        max_size=None,
-        ping_interval=None,
-    )
-    with server:
-        job.ready(server.socket.getsockname()[1])
-        server.serve_forever()
+    programs.serve_threads(sync.serve, sync.broadcast, job)
 
 
 def serve_asyncio(loop: str, job: Job) -> None:
     """Serve with ``fastws.aio``."""
-    from fastws.aio import broadcast, serve
+    from fastws import aio
 
-    async def echo(connection: Any) -> None:
-        async for message in connection:
-            await connection.send(message)
-
-    async def main() -> None:
-        async def tell_all(connection: Any) -> None:
-            async for message in connection:
-                broadcast(server.connections, message)
-
-        async with serve(
-            tell_all if job.broadcast else echo,
-            "127.0.0.1",
-            job.port,
-            ssl=job.ssl_context(),
-            compression="deflate" if job.compression else None,
-            max_size=None,
-            ping_interval=None,
-        ) as server:
-            job.ready(server.sockets[0].getsockname()[1])
-            await server.serve_forever()
-
-    event_loop.run(loop, main())
+    programs.serve_asyncio(loop, aio.serve, aio.broadcast, job)
 
 
 def run_blocking(uri: str, message: bytes, seconds: float) -> Round:
     """Send and receive with ``fastws.sync``."""
-    from fastws.sync import connect
+    from fastws import sync
 
-    with connect(uri, compression=None, max_size=None) as connection:
-        return time_blocking(connection.send, connection.recv, message, seconds)
+    return programs.run_blocking(sync.connect, uri, message, seconds)
 
 
 def run_asyncio(loop: str, uri: str, message: bytes, seconds: float) -> Round:
     """Send and receive with ``fastws.aio``."""
-    from fastws.aio import connect
+    from fastws import aio
 
-    async def main() -> Round:
-        async with connect(uri, compression=None, max_size=None) as connection:
-            return await time_asyncio(connection.send, connection.recv, message, seconds)
-
-    return event_loop.run(loop, main())
+    return programs.run_asyncio(loop, aio.connect, uri, message, seconds)
 
 
 def contenders() -> list[Contender]:

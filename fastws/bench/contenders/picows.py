@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from picows import (
     WSFrame,
@@ -16,7 +16,7 @@ from picows import (
     ws_create_server,
 )
 
-from .. import event_loop
+from .. import event_loop, programs
 from ..clients import time_asyncio
 from ..event_loop import BEST, NAMES
 from ..jobs import Client, Job, Round, Server
@@ -110,33 +110,7 @@ def serve_layer(loop: str, job: Job) -> None:
     """Serve with ``picows.websockets``."""
     from picows.websockets import broadcast, serve
 
-    connections: set[Any] = set()
-
-    async def handle(connection: Any) -> None:
-        connections.add(connection)
-        try:
-            async for message in connection:
-                if job.broadcast:
-                    broadcast(connections, message)
-                else:
-                    await connection.send(message)
-        finally:
-            connections.discard(connection)
-
-    async def main() -> None:
-        async with serve(
-            handle,
-            "127.0.0.1",
-            job.port,
-            ssl=job.ssl_context(),
-            compression="deflate" if job.compression else None,
-            max_size=None,
-            ping_interval=None,
-        ) as server:
-            job.ready(server.sockets[0].getsockname()[1])
-            await server.serve_forever()
-
-    event_loop.run(loop, main())
+    programs.serve_asyncio(loop, serve, broadcast, job)
 
 
 class Receiver(WSListener):  # type: ignore[misc]

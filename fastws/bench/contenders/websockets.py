@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import Frame, Opcode, apply_mask
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from .. import event_loop
-from ..clients import time_asyncio, time_blocking
+from .. import programs
 from ..event_loop import BEST, NAMES
 from ..jobs import Client, Job, Round, Server
 from . import Call, Contender
@@ -81,71 +79,31 @@ class Websockets(Contender):
 
 
 def serve_threads(job: Job) -> None:
-    """Serve with ``websockets.sync``: one thread per connection."""
+    """Serve with ``websockets.sync``."""
     from websockets.sync.server import serve
 
-    def echo(connection: Any) -> None:
-        for message in connection:
-            connection.send(message)
-
-    with serve(
-        echo,
-        "127.0.0.1",
-        job.port,
-        ssl=job.ssl_context(),
-        compression="deflate" if job.compression else None,
-        max_size=None,
-        ping_interval=None,
-    ) as server:
-        job.ready(server.socket.getsockname()[1])
-        server.serve_forever()
+    programs.serve_threads(serve, None, job)
 
 
 def serve_asyncio(loop: str, job: Job) -> None:
     """Serve with ``websockets.asyncio``."""
     from websockets.asyncio.server import broadcast, serve
 
-    async def echo(connection: Any) -> None:
-        async for message in connection:
-            await connection.send(message)
-
-    async def main() -> None:
-        async def tell_all(connection: Any) -> None:
-            async for message in connection:
-                broadcast(server.connections, message)
-
-        async with serve(
-            tell_all if job.broadcast else echo,
-            "127.0.0.1",
-            job.port,
-            ssl=job.ssl_context(),
-            compression="deflate" if job.compression else None,
-            max_size=None,
-            ping_interval=None,
-        ) as server:
-            job.ready(server.sockets[0].getsockname()[1])
-            await server.serve_forever()
-
-    event_loop.run(loop, main())
+    programs.serve_asyncio(loop, serve, broadcast, job)
 
 
 def run_blocking(uri: str, message: bytes, seconds: float) -> Round:
     """Send and receive with ``websockets.sync``."""
     from websockets.sync.client import connect
 
-    with connect(uri, compression=None, max_size=None) as connection:
-        return time_blocking(connection.send, connection.recv, message, seconds)
+    return programs.run_blocking(connect, uri, message, seconds)
 
 
 def run_asyncio(loop: str, uri: str, message: bytes, seconds: float) -> Round:
     """Send and receive with ``websockets.asyncio``."""
     from websockets.asyncio.client import connect
 
-    async def main() -> Round:
-        async with connect(uri, compression=None, max_size=None) as connection:
-            return await time_asyncio(connection.send, connection.recv, message, seconds)
-
-    return event_loop.run(loop, main())
+    return programs.run_asyncio(loop, connect, uri, message, seconds)
 
 
 def contenders() -> list[Contender]:
