@@ -41,6 +41,6 @@ class Effort:
 
 
 QUICK = Effort("quick", 5, 0.003, 3, 0.04, 200)
-FULL = Effort("full", 9, 0.01, 5, 0.25, 2000)
+FULL = Effort("full", 9, 0.01, 5, 0.15, 1000)
 # For the tests: everything runs, no figure means anything.
 TINY = Effort("tiny", 1, 0.0001, 1, 0.002, 5)
