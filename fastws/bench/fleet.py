@@ -18,6 +18,8 @@ __all__ = ["Fleet", "Running", "Wanted", "clients_of", "servers_of"]
 
 START_SECONDS = 20.0
 ANSWER_SECONDS = 5.0
+# The garbage of thousands of connections, with a thread each.
+COLLECT_SECONDS = 30.0
 ACCELERATED = ("-m", "fastws.accelerate")
 
 
@@ -72,7 +74,7 @@ class Running:
 
     def memory(self) -> int | None:
         """Return the bytes it has in use, without garbage; None where that cannot be known."""
-        self.child.ask("collect", ANSWER_SECONDS)
+        self.child.ask("collect", COLLECT_SECONDS)
         return memory(self.child.pid)
 
     def drive(self, uri: str, size: int, seconds: float) -> Round:
