@@ -14,6 +14,9 @@ from .workloads import WORKLOADS
 __all__ = ["Bar", "BarChart", "Curve", "CurveChart", "bar_charts", "curve_charts", "scale_charts"]
 
 
+MOST_CURVES = 8
+
+
 class Bar(NamedTuple):
     """One contender; ``value`` is in the unit of the chart, ``text`` says it with its marks."""
 
@@ -137,6 +140,7 @@ def scale_charts(results: Results) -> Iterator[CurveChart]:
             workers = float(figure.key.work.split()[0])
             curves.setdefault(figure.key.contender, []).append((workers, figure.median / 1e3))
             kinds[figure.key.contender] = figure.kind
+    shown = _best_titles(curves)
     counts = sorted({workers for points in curves.values() for workers, _ in points})
     if len(counts) > 1:
         yield CurveChart(
@@ -144,5 +148,13 @@ def scale_charts(results: Results) -> Iterator[CurveChart]:
             "workers on cores: messages per second",
             "thousands/s",
             tuple((count, f"{count:.0f}") for count in counts),
-            tuple(Curve(name, kinds[name], tuple(curves[name])) for name in curves),
+            tuple(Curve(name, kinds[name], tuple(curves[name])) for name in shown),
         )
+
+
+def _best_titles(curves: dict[str, list[tuple[float, float]]]) -> list[str]:
+    """Return the names of the highest curves, one of each package: more cannot be told apart."""
+    best: dict[str, str] = {}
+    for name in sorted(curves, key=lambda name: -curves[name][-1][1]):
+        best.setdefault(name.partition(" (")[0], name)
+    return list(best.values())[:MOST_CURVES]

@@ -132,7 +132,8 @@ def _curves_of(results: Results, scenario: str) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f'<div class="scroll"><table><caption>{escape(table.title)}</caption><thead>'
+    yield f'<p class="caption">{_together(table.title)}</p>'
+    yield '<div class="scroll"><table><thead>'
     if any(column.group for column in table.columns):
         yield "<tr><th></th>"
         yield from (f"<th>{escape(column.group)}</th>" for column in table.columns)

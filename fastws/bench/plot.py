@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -28,6 +29,7 @@ COLUMNS = 2
 WIDTH_INCHES, ROW_INCHES = 12.0, 3.6
 HEADING_INCHES = 0.8
 TITLE_WIDTH = 52
+TICK_SHARE = 0.13  # of the axis, for a label
 
 
 def plot(path: Path, document: dict[str, Any], results: Results) -> None:
@@ -68,7 +70,9 @@ def _charts(results: Results) -> list[BarChart | CurveChart]:
     curves = []
     for scenario in CURVES:
         curves += [chart for chart in curve_charts(results) if chart.scenario == scenario][:1]
-    return [*bars, *curves, *scale_charts(results)]
+    # Two numbers of workers make no curve worth a place.
+    scaling = [chart for chart in scale_charts(results) if len(chart.ticks) > 2]
+    return [*bars, *curves, *scaling]
 
 
 def _best_of_each(bars: tuple[Bar, ...]) -> list[Bar]:
@@ -98,6 +102,16 @@ def _bars(axis: Any, chart: BarChart) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
+def _apart(ticks: tuple[tuple[float, str], ...]) -> list[tuple[float, str]]:
+    """Return those far enough from each other to be named."""
+    span = math.log2(ticks[-1][0] / ticks[0][0])
+    chosen: list[tuple[float, str]] = []
+    for tick in ticks:
+        if not chosen or math.log2(tick[0] / chosen[-1][0]) > span * TICK_SHARE:
+            chosen.append(tick)
+    return chosen
+
+
 def _curves(axis: Any, chart: CurveChart) -> None:
     others = 0
     for curve in chart.curves:
@@ -118,7 +132,7 @@ def _curves(axis: Any, chart: CurveChart) -> None:
         )
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
-    ticks = chart.ticks[:: max(1, len(chart.ticks) // 6)]
+    ticks = _apart(chart.ticks)
     axis.set_xticks([value for value, _ in ticks], [label for _, label in ticks])
     axis.minorticks_off()
     axis.set_ylabel(f"{chart.unit}, more is better")
