@@ -96,6 +96,7 @@ def test_json_has_every_figure_and_the_machine(tiny):
         found["machine"]
     )
     assert found["command"].startswith("python -m fastws.bench --tiny")
+    assert "--json=results.json" in found["command"]
     sizes = {f["size"] for f in found["figures"] if f["work"] == "mask"}
     assert sizes == {16, 130}
 

@@ -191,11 +191,17 @@ def _run(
     document = export.document(
         results,
         complete=complete,
-        command=shlex.join(["python", "-m", "fastws.bench", *arguments]),
+        command=shlex.join(["python", "-m", "fastws.bench", *map(_without_folder, arguments)]),
         date=begun.isoformat(timespec="seconds"),
         seconds=round(took, 1),
     )
     return document, results
+
+
+def _without_folder(argument: str) -> str:
+    """Return an argument that names a file without the folders, which are nobody's business."""
+    name, equals, value = argument.rpartition("=")
+    return name + equals + Path(value).name if value else argument
 
 
 if __name__ == "__main__":
