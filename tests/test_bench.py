@@ -56,13 +56,22 @@ def run(*arguments, **options):
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """The outputs of one run of everything, against one peer."""
-    folder = tmp_path_factory.mktemp("tiny")
+    base = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have their folders beside each other: one of them runs it for all.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bench-tiny"
+    printed = folder / "printed"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        wait_until(printed.exists, 120)
+        return folder
     outputs = [f"--{kind}={folder / f'results.{kind}'}" for kind in ("json", "csv", "html")]
     everything = f"--only={','.join(SCENARIOS)}"
     peers = "--peers=uvicorn,wsproto"
     done = run("--tiny", everything, peers, "--sizes=16,130", "--connections=2", *outputs)
+    (folder / "unfinished").write_text(done.stdout, encoding="utf-8")
+    (folder / "unfinished").rename(printed)
     assert done.returncode == 0, done.stdout + done.stderr
-    folder.joinpath("printed").write_text(done.stdout, encoding="utf-8")
     return folder
 
 
