@@ -1,31 +1,38 @@
-"""A round trip over loopback to an echo server in a process of its own."""
+"""Messages over loopback to an echo server in a process of its own."""
 
 import pytest
 
 from fastws.bench.contenders import load_all
-from fastws.bench.echo import modes
+from fastws.bench.effort import QUICK
+from fastws.bench.fleet import Fleet, servers_of
+from fastws.bench.jobs import Job
 from fastws.bench.load import Load
-from fastws.bench.server_process import ServerProcess
+from fastws.bench.scenarios.echo import CONNECTIONS, modes
+from fastws.bench.sizes import format_size
 from fastws.bench.workloads import payload
 
 SIZE = 64
-SERVERS = [
-    (module, name)
-    for module, found in load_all()[0].items()
-    for contender in found
-    for name in contender.echo_servers()
-]
+SERVERS = list(servers_of(load_all()[0], Job(), "echo", QUICK))
+MODES = [mode for connections in CONNECTIONS for mode in modes(SIZE, connections)]
 
 
-@pytest.fixture(params=SERVERS, ids=[name for _, name in SERVERS], scope="module")
+@pytest.fixture(params=SERVERS, ids=lambda wanted: wanted.name, scope="module")
 def port(request):
-    with ServerProcess(*request.param) as server:
-        yield server.port()
+    def failed(_, why):
+        pytest.fail(why)
+
+    with Fleet() as fleet:
+        [running] = fleet.get([request.param], failed, None)
+        yield running.port
 
 
-@pytest.mark.parametrize("mode", modes(SIZE), ids=lambda mode: mode.title)
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode.title}, {format_size(SIZE)}")
 def bench_echo(benchmark, port, mode):
-    benchmark.group = f"echo: {SIZE} B, {mode.title}"
-    benchmark.extra_info["units_per_call"] = mode.in_flight * mode.connections
-    with Load(port, payload(SIZE), mode.in_flight, mode.connections) as load:
+    benchmark.group = f"echo: {format_size(SIZE)}, {mode.title}"
+    # Of several in flight, half goes out and comes back at once.
+    at_once = max(1, mode.in_flight // 2)
+    benchmark.extra_info["units_per_call"] = at_once * mode.connections
+    with Load(
+        [port], payload(SIZE), in_flight=mode.in_flight, connections=mode.connections
+    ) as load:
         benchmark(load.batch)

@@ -1,4 +1,4 @@
-"""Masking (RFC 6455 §5.3) by size."""
+"""Masking (RFC 6455 §5.3) by size, and by where the bytes begin."""
 
 import pytest
 
@@ -10,4 +10,9 @@ def bench_mask_into_new_bytes(benchmark, work):
 
 @pytest.mark.workload("mask-inplace")
 def bench_mask_in_place(benchmark, work):
+    benchmark(work)
+
+
+@pytest.mark.workload("mask-inplace-1")
+def bench_mask_in_place_unaligned(benchmark, work):
     benchmark(work)

@@ -3,216 +3,205 @@
 from __future__ import annotations
 
 import argparse
-import io
-import json
+import datetime
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..command_line import INTERRUPTED, OneLineParser, drop_output
-from . import tables
-from .accelerate import Acceleration, measure_acceleration, table
-from .contenders import MODULES, load_all, version
-from .echo import Echo, measure_echo
-from .glance import glance
+from ..command_line import INTERRUPTED, drop_output
+from . import compare, contenders, export
+from .arguments import ALWAYS, options_of, parse
+from .figures import Results
+from .files import allow_files
+from .fleet import Fleet
+from .glance import glance, glance_table
 from .machine import facts
-from .measure import FULL, QUICK, TINY, Effort
-from .results import Kernels, measure_kernels
-from .sizes import KIB, parse_size
-from .workloads import WORKLOADS
+from .run import Run
+from .scenarios import SCENARIOS, load
+from .screen import Screen
+from .table import problem_lines
+from .text import LEGEND, heading
 
 __all__ = ["main"]
 
-# Not part of a run unless it is asked for: it is about others.
-ASKED_FOR = ("accelerate",)
-SCENARIOS = (*dict.fromkeys(workload.scenario for workload in WORKLOADS.values()), "echo")
-ECHO_SIZES = (64,)
-ECHO_SIZES_FULL = (64, 4 * KIB, 64 * KIB)
+# Idle connections of a full run, and more.
+FILES = 4000
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(sorted({parse_size(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _scenarios(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    for name in names:
-        if name not in (*SCENARIOS, *ASKED_FOR):
-            raise argparse.ArgumentTypeError(
-                f"no scenario {name!r}: choose from {', '.join((*SCENARIOS, *ASKED_FOR))}"
-            )
-    return names
-
-
-def _output(text: str) -> Path:
-    path = Path(text)
-    try:
-        # Better now than after the run.
-        path.open("a", encoding="utf-8").close()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write {text}: {error.strerror}") from None
-    return path
-
-
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = OneLineParser(
-        prog="python -m fastws.bench",
-        description="Compare fastws with the WebSocket packages installed here.",
-        epilog="Peers come with: pip install 'fastws-core[bench]'",
+def _new_run(parsed: argparse.Namespace, screen: Screen) -> Run:
+    options = options_of(parsed)
+    found, absent = contenders.load_all(
+        [module for module in contenders.PACKAGES if module in (*ALWAYS, *options.peers)]
+        if options.peers
+        else ()
     )
-    effort = parser.add_mutually_exclusive_group()
-    effort.add_argument(
-        "--quick",
-        action="store_const",
-        dest="effort",
-        const="quick",
-        help="about half a minute (default)",
-    )
-    effort.add_argument(
-        "--full",
-        action="store_const",
-        dest="effort",
-        const="full",
-        help="more sizes, longer rounds: several minutes",
-    )
-    # For the tests: everything runs, no figure means anything.
-    effort.add_argument(
-        "--tiny", action="store_const", dest="effort", const="tiny", help=argparse.SUPPRESS
-    )
-    parser.add_argument(
-        "--only",
-        type=_scenarios,
-        default=SCENARIOS,
-        metavar="NAME[,NAME]",
-        help=f"run only these scenarios: {', '.join(SCENARIOS)}; or {', '.join(ASKED_FOR)}",
-    )
-    parser.add_argument(
-        "--sizes", type=_sizes, metavar="SIZE[,SIZE]", help="payload sizes, as in 125,4KiB,1MiB"
-    )
-    parser.add_argument(
-        "--json", type=_output, metavar="FILE", help="also write every figure and the machine"
-    )
-    parser.set_defaults(effort="quick")
-    return parser.parse_args(arguments)
+    results = Results(machine=facts(), absent=dict(absent))
+    for module, of_module in found.items():
+        distribution = contenders.PACKAGES[module].distribution.partition(" ")[0]
+        number = f"{contenders.version(distribution)}, " if distribution else ""
+        results.peers[module] = number + _configuration(of_module)
+    return Run(options, found, results, screen.progress, Fleet(options.port))
 
 
-class Run:
-    """One run of the command: what it found and measured so far."""
+def _configuration(of_module: list[contenders.Contender]) -> str:
+    """Return how the contenders of a module are configured; of several, each with its name."""
+    if len(of_module) == 1:
+        return of_module[0].configuration
+    return "; ".join(f"{one.name}: {one.configuration}" for one in of_module)
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._effort: Effort = {"quick": QUICK, "full": FULL, "tiny": TINY}[options.effort]
-        self._full = options.effort == "full"
-        self._only: tuple[str, ...] = options.only
-        self._sizes: tuple[int, ...] | None = options.sizes
-        self._facts = facts()
-        self._contenders, self._absent = load_all()
-        self._kernels: dict[str, Kernels] = {}
-        self._echoes: list[Echo] = []
-        self._acceleration = Acceleration()
 
-    def measure(self) -> None:
-        """Measure everything; print each table when it is there."""
-        print(tables.heading(self._facts, self._peers(), self._absent))
-        print(f"\n{tables.LEGEND}\n", flush=True)
-        for workload in WORKLOADS.values():
-            if workload.scenario in self._only:
-                sizes = workload.full_sizes if self._full else workload.sizes
-                if self._sizes and workload.sizable:
-                    sizes = self._sizes
-                kernels = self._kernels[workload.name] = Kernels(workload)
-                everyone = [c for of_module in self._contenders.values() for c in of_module]
-                try:
-                    measure_kernels(kernels, everyone, sizes, self._effort, _progress)
-                finally:
-                    _print(tables.kernels_table(kernels))
-        if "echo" in self._only:
-            for size in self._sizes or (ECHO_SIZES_FULL if self._full else ECHO_SIZES):
-                echo = Echo(size)
-                self._echoes.append(echo)
-                try:
-                    measure_echo(echo, self._contenders, self._effort, _progress)
-                finally:
-                    _print(tables.echo_table(echo))
-        if "accelerate" in self._only:
+def _measure(run: Run, screen: Screen) -> None:
+    """Measure everything; print each table when it is there."""
+    for number, scenario in enumerate(run.options.only):
+        screen.enter(f"[{number + 1}/{len(run.options.only)}] {scenario}:")
+        try:
+            load(scenario).measure(run, scenario)
+        finally:
+            _show(run.results, scenario, screen)
+
+
+def _show(results: Results, scenario: str, screen: Screen) -> None:
+    tables = list(load(scenario).tables(results, scenario))
+    problems = problem_lines(p for p in results.problems if p.scenario == scenario)
+    for i, table in enumerate(tables):
+        last = i == len(tables) - 1
+        screen.table(table._replace(problems=problems) if last else table)
+    if problems and not tables:
+        screen.say("\n".join(f"! {scenario}: {problem}" for problem in problems) + "\n")
+
+
+def _summary(results: Results, screen: Screen) -> None:
+    lines = list(glance(results))
+    if lines:
+        screen.table(glance_table(lines))
+    if any(figure.load_limited for figure in results.figures.values()):
+        screen.say("* the load generator was the limit of these rates: compare the CPU times")
+    noisy = sum(figure.noisy for figure in results.figures.values())
+    if results.figures and noisy > len(results.figures) / 4:
+        screen.say(
+            f"this was a noisy run: {noisy} of {len(results.figures)} figures are doubtful; "
+            "end other programs, or take --full"
+        )
+
+
+def _compare(parsed: argparse.Namespace, old: Results, results: Results, screen: Screen) -> int:
+    """Print the ratios; return the exit code."""
+    found = list(compare.changes(old, results))
+    screen.table(compare.changes_table(found, str(parsed.compare)))
+    if parsed.fail_above is None:
+        return 0
+    worse = compare.worst(found, parsed.fail_above)
+    if worse:
+        title = f"worse by more than {parsed.fail_above:.0%} than {parsed.compare}"
+        screen.table(compare.changes_table(worse, "")._replace(title=title, notes=()))
+        return 1
+    return 0
+
+
+def _write(parsed: argparse.Namespace, document: dict[str, Any], results: Results) -> int:
+    """Write the files asked for; return the exit code."""
+    writers: list[tuple[Path | None, Callable[[Path], object]]] = [
+        (parsed.json, lambda path: path.write_text(export.json_text(document), encoding="utf-8")),
+        (
+            parsed.csv,
+            lambda path: path.write_bytes(export.csv_text(results).encode()),
+        ),
+        (parsed.html, lambda path: _write_html(path, document, results)),
+        (parsed.plot, lambda path: _write_plot(path, document, results)),
+    ]
+    code = 0
+    for path, write in writers:
+        if path is not None:
             try:
-                measure_acceleration(self._acceleration, self._sizes, self._effort, _progress)
-            finally:
-                _print(table(self._acceleration))
-        lines = list(glance(self._kernels, self._echoes))
-        if lines:
-            _print(tables.glance_table(lines))
-
-    def _peers(self) -> dict[str, str]:
-        peers = {}
-        for module, of_module in self._contenders.items():
-            distribution = MODULES[module]
-            if distribution is not None:
-                configuration = ", ".join(c.configuration for c in of_module)
-                peers[module] = f"{version(distribution)}, {configuration}"
-        return peers
-
-    @property
-    def own_failed(self) -> bool:
-        """Whether fastws itself failed or gave a wrong result: then no figure of it counts."""
-        kernels_failed = any(kernels.own_failed for kernels in self._kernels.values())
-        return kernels_failed or any(echo.own_failed for echo in self._echoes)
-
-    def as_json(self, *, complete: bool) -> dict[str, Any]:
-        """Return everything, for other programs; times are in seconds."""
-        results = [record for kernels in self._kernels.values() for record in kernels.as_json()]
-        results += [record for echo in self._echoes for record in echo.as_json()]
-        results += self._acceleration.as_json()
-        return {
-            "schema": 1,
-            "complete": complete,
-            "machine": self._facts,
-            "peers": self._peers(),
-            "absent": dict(self._absent),
-            "results": results,
-        }
+                write(path)
+            except OSError as error:
+                print(f"cannot write {path}: {error.strerror or error}", file=sys.stderr)
+                code = 1
+    return code
 
 
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+def _write_html(path: Path, document: dict[str, Any], results: Results) -> None:
+    from .page import page
+
+    path.write_text(page(document, results), encoding="utf-8")
 
 
-def _print(table: str) -> None:
-    _progress("")
-    print(table, flush=True)
+def _write_plot(path: Path, document: dict[str, Any], results: Results) -> None:
+    from .plot import plot
+
+    plot(path, document, results)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    options = _arguments(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # µ is not in every encoding
-    run = Run(options)
-    start = time.perf_counter()
-    complete = False
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parsed = parse(arguments)
     try:
-        run.measure()
-        complete = True
-    except KeyboardInterrupt:
-        _print("interrupted: the tables above are what was done so far")
+        old = export.read(parsed.compare)[1] if parsed.compare else None
+        source = export.read(parsed.source) if parsed.source else None
+    except export.Unreadable as error:
+        print(f"python -m fastws.bench: {error}", file=sys.stderr)
+        return 2
+    screen = Screen()
+    document, results = source or _run(arguments, parsed, screen)
+    code = 0
+    try:
+        if source is not None:
+            print(f"{heading(results)}\n\n{LEGEND}\n", flush=True)
+            for scenario in SCENARIOS:
+                _show(results, scenario, screen)
+        _summary(results, screen)
+        if old is not None:
+            code = _compare(parsed, old, results, screen)
     except BrokenPipeError:
         drop_output()
-    if options.json is not None:
-        text = json.dumps(run.as_json(complete=complete), indent=1)
-        try:
-            options.json.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            print(f"cannot write {options.json}: {error.strerror}", file=sys.stderr)
-            return 1
-    if not complete:
+    code = _write(parsed, document, results) or code
+    if source is None and not document["complete"]:
         return INTERRUPTED
-    print(f"took {time.perf_counter() - start:.0f} s")
-    return 1 if run.own_failed else 0
+    return 1 if results.own_failed else code
+
+
+def _run(
+    arguments: Sequence[str], parsed: argparse.Namespace, screen: Screen
+) -> tuple[dict[str, Any], Results]:
+    """Measure; return the document, which says whether it is complete, and the results."""
+    allow_files(FILES)
+    begun = datetime.datetime.now(datetime.timezone.utc)
+    start = time.perf_counter()
+    results = Results()
+    complete = False
+    try:
+        # Importing every peer takes a while, too.
+        run = _new_run(parsed, screen)
+        results = run.results
+        with run.fleet:
+            print(f"{heading(results)}\n\n{LEGEND}\n", flush=True)
+            _measure(run, screen)
+        complete = True
+    except KeyboardInterrupt:
+        screen.say("interrupted: the tables above are what was done so far")
+    except BrokenPipeError:
+        drop_output()
+    took = time.perf_counter() - start
+    if complete:
+        screen.say(f"took {took:.0f} s")
+    document = export.document(
+        results,
+        complete=complete,
+        command=shlex.join(["python", "-m", "fastws.bench", *map(_without_folder, arguments)]),
+        date=begun.isoformat(timespec="seconds"),
+        seconds=round(took, 1),
+    )
+    return document, results
+
+
+def _without_folder(argument: str) -> str:
+    """Return an argument that names a file without the folders, which are nobody's business."""
+    name, equals, value = argument.rpartition("=")
+    return name + equals + Path(value).name if value else argument
 
 
 if __name__ == "__main__":

@@ -2,85 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .contenders import Contender, Kind
-from .echo import Echo, modes
-from .results import Kernels, is_limit, is_own, is_own_pure, is_peer, is_pure_peer
+from .contenders import Kind
+from .figures import QUANTITIES, Figure, Results, best_of
 from .sizes import KIB, MIB, format_size
+from .table import Column, Row, Table, number, ratio, seconds
 from .workloads import REQUEST
 
-__all__ = ["Line", "glance"]
+__all__ = ["Line", "glance", "glance_table"]
 
 
 class Line(NamedTuple):
-    """One question and its answer; times in seconds."""
+    """One question and its answer: our figure, and that of the best of the others."""
 
     work: str
-    ours: float
-    other_name: str
-    other: float
+    ours: Figure
+    other: Figure
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as the other."""
-        return self.other / self.ours
+        """How many times as good as the other."""
+        return self.ours.times_as_good_as(self.other)
+
+    def form(self, figure: Figure) -> str:
+        """Return a figure with its unit."""
+        unit = QUANTITIES[figure.key.quantity].unit
+        if unit == "s":
+            return seconds(figure.median)
+        return f"{number(figure.median / 1000)} kB" if unit == "B" else f"{number(figure.median)}/s"
 
 
 class Question(NamedTuple):
-    """Which timing of ours to put beside which other."""
+    """Which time of ours to put beside which other."""
 
     work: str
+    scenario: str
     workload: str
     size: int
-    others: Callable[[Contender], bool] = is_peer
-    ours: Callable[[Contender], bool] = is_own
-    other_workload: str = ""
+    others: Kind = Kind.PEER
 
 
 QUESTIONS = (
-    Question("mask new bytes, 16 B", "mask", 16),
-    Question("mask new bytes, 125 B", "mask", 125),
-    Question("mask new bytes, 64 KiB", "mask", 64 * KIB, is_limit),
-    Question("mask new bytes, 1 MiB", "mask", MIB, is_limit),
-    Question("mask in place, 16 B", "mask-inplace", 16),
-    Question("mask in place, 125 B", "mask-inplace", 125),
-    Question("mask in place, 4 KiB", "mask-inplace", 4 * KIB),
-    Question("mask in place, 64 KiB", "mask-inplace", 64 * KIB),
-    Question("receive binary, 16 B", "parse-binary", 16),
-    Question("receive binary, 125 B", "parse-binary", 125),
-    Question("receive binary, 4 KiB", "parse-binary", 4 * KIB),
-    Question("receive binary, 1 MiB", "parse-binary", MIB),
-    Question("receive ASCII text, 125 B", "parse-text", 125),
-    Question("receive ASCII text, 4 KiB", "parse-text", 4 * KIB),
-    Question(
-        "receive ASCII text, 4 KiB", "parse-text", 4 * KIB, is_own, other_workload="parse-binary"
-    ),
-    Question("receive ASCII text, 1 MiB", "parse-text", MIB, is_own, other_workload="parse-binary"),
-    Question("validate ASCII, 64 KiB", "utf8-ascii", 64 * KIB),
-    Question("validate mixed CJK, 64 KiB", "utf8-cjk", 64 * KIB),
-    Question("open a connection as a server", "handshake", len(REQUEST)),
-    Question("compress JSON, 1 KiB", "compress", KIB, is_limit),
-    Question("decompress JSON, 1 KiB", "decompress", KIB, is_limit),
-    Question("pure Python: mask new bytes, 1 KiB", "mask", KIB, is_pure_peer, is_own_pure),
-    Question("pure Python: receive binary, 125 B", "parse-binary", 125, is_pure_peer, is_own_pure),
+    Question("mask into new bytes, 125 B", "mask", "mask", 125),
+    Question("mask into new bytes, 1 MiB", "mask", "mask", MIB, Kind.LIMIT),
+    Question("mask in place, 125 B", "mask", "mask-inplace", 125),
+    Question("mask in place, 64 KiB", "mask", "mask-inplace", 64 * KIB),
+    Question("receive a binary message, 125 B", "parse", "parse-binary", 125),
+    Question("receive a binary message, 64 KiB", "parse", "parse-binary", 64 * KIB),
+    Question("receive a text message, 125 B", "parse", "parse-text", 125),
+    Question("make a server's frame, 125 B", "serialize", "serialize-server", 125),
+    Question("validate mixed CJK, 64 KiB", "utf8", "utf8-cjk", 64 * KIB),
+    Question("accept an opening handshake", "handshake", "handshake", len(REQUEST)),
+    Question("compress JSON, 1 KiB", "deflate", "compress", KIB, Kind.LIMIT),
 )
 
+NOTE = "of servers and clients: their CPU time for one message or connection, on their side only"
 
-def glance(measured: Mapping[str, Kernels], echoes: Iterable[Echo]) -> Iterator[Line]:
-    """Answer every question whose two timings were taken."""
+# Scenarios of processes: what to call them, and the quantity that says most.
+PROCESSES = {
+    "echo": ("echo {size}, {work}, {connections}", "cpu"),
+    "large": ("echo {size}, {work}", "cpu"),
+    "tls": ("echo {size} over TLS, {connections}", "cpu"),
+    "broadcast": ("broadcast {size}, each of {connections}", "cpu"),
+    "latency": ("99 % of replies at {work}", "p99"),
+    "connect": ("open and close a connection", "cpu"),
+    "memory": ("an idle connection, {work}", "memory"),
+    "client": ("client {size}, {work}", "cpu"),
+    "uvicorn": ("ASGI echo {size} under uvicorn", "cpu"),
+    "rooms": ("rooms {size}, {work}", "cpu"),
+}
+
+
+def _of(kind: Kind) -> Callable[[Figure], bool]:
+    return lambda figure: figure.kind is kind
+
+
+def _line(work: str, figures: list[Figure], others: Kind) -> Iterator[Line]:
+    ours = best_of(figures, _of(Kind.OWN))
+    # Where no peer is installed, what the machine allows says at least something.
+    other = best_of(figures, _of(others)) or best_of(figures, _of(Kind.LIMIT))
+    if ours and other:
+        yield Line(work, ours, other)
+
+
+def glance(results: Results) -> Iterator[Line]:
+    """Answer every question whose two figures were taken."""
     for question in QUESTIONS:
-        ours = measured.get(question.workload)
-        others = measured.get(question.other_workload or question.workload)
-        our_best = ours and ours.best(question.size, question.ours)
-        other_best = others and others.best(question.size, question.others)
-        if our_best and other_best:
-            name = "the same, binary" if question.other_workload else other_best[0]
-            yield Line(question.work, our_best[1].best, name, other_best[1].best)
-    for echo in echoes:
-        for mode in modes(echo.size):
-            own, peer = echo.cheapest(Kind.OWN, mode), echo.cheapest(Kind.PEER, mode)
-            if own and peer:
-                work = f"echo {format_size(echo.size)}, {mode.title}: server CPU"
-                yield Line(work, own[1], *peer)
+        where = (question.scenario, question.workload, question.size, 0, "time")
+        yield from _line(question.work, results.column(*where), question.others)
+    for scenario, (title, quantity) in PROCESSES.items():
+        for _, work, size, connections, *_ in dict.fromkeys(
+            figure.key._replace(contender="", quantity="") for figure in results.of(scenario)
+        ):
+            many = f"{connections:,} connection{'s' if connections != 1 else ''}"
+            what = title.format(size=format_size(size), work=work, connections=many)
+            figures = results.column(scenario, work, size, connections, quantity)
+            yield from _line(what, figures, Kind.PEER)
+
+
+def glance_table(lines: list[Line]) -> Table:
+    """Return the answers to what people ask first."""
+    headings = ("fastws", "against", "best other", "ratio")
+    rows = [
+        Row(
+            line.work,
+            None,
+            (
+                line.form(line.ours),
+                line.other.key.contender,
+                line.form(line.other),
+                ratio(line.ratio),
+            ),
+        )
+        for line in lines
+    ]
+    columns = tuple(Column("", heading) for heading in headings)
+    return Table("at a glance", columns, tuple(rows), notes=(NOTE,))

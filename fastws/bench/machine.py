@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import fastws
 
 from .contenders import version
 
-__all__ = ["facts", "usable_cores"]
+__all__ = ["facts", "memory", "pin", "pinned", "two_cores", "usable_cores"]
+
+CPUFREQ = "/sys/devices/system/cpu/cpu0/cpufreq"
 
 
 def usable_cores() -> list[int]:
@@ -20,6 +25,43 @@ def usable_cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return []
+
+
+def two_cores() -> tuple[int | None, int | None]:
+    """Return a core for what is measured and one for its load; None, None if there is but one."""
+    cores = usable_cores()
+    return (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process, with all its threads, on one core; nothing where that is unknown."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    # It may be gone by now, or a thread of it.
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), {core})
+
+
+@contextlib.contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """Keep this process on one core for a while."""
+    if core is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def memory(pid: int) -> int | None:
+    """Return the bytes of memory a process has in use; None where there is no /proc."""
+    fields = _read(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else None
 
 
 def facts() -> dict[str, str]:
@@ -38,10 +80,43 @@ def facts() -> dict[str, str]:
         found["load before"] = f"{load:.1f} processes running or waiting"
         if load > cores / 2:
             found["load before"] += ": other programs are busy, so expect noise"
-    governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor:
-        found["frequency"] = f"{governor.strip()} governor"
+    found["frequency"] = _frequency()
+    found["collector"] = _collector()
+    found["cores"] = _division()
     return found
+
+
+def _division() -> str:
+    measured, loading = two_cores()
+    if measured is None:
+        why = "one core only" if len(usable_cores()) == 1 else "this system cannot pin"
+        return f"{why}: servers and load share what there is, so compare CPU times, not rates"
+    return f"servers on {measured}, load on {loading}"
+
+
+def _collector() -> str:
+    limits = ", ".join(map(str, gc.get_threshold()))
+    return f"off while kernels are timed; servers and clients: as Python has it ({limits})"
+
+
+def _frequency() -> str:
+    governor = _read(f"{CPUFREQ}/scaling_governor").strip()
+    limits = [_read(f"{CPUFREQ}/scaling_{end}_freq").strip() for end in ("min", "max")]
+    if governor and all(limit.isdigit() for limit in limits):
+        low, high = (f"{int(limit) / 1e6:.1f}" for limit in limits)
+        return f"{governor} governor, {low} to {high} GHz" + _boost()
+    now = re.search(r"^cpu MHz\s*:\s*([\d.]+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    known = f"{float(now[1]) / 1000:.1f} GHz now; " if now else ""
+    virtual = " hypervisor" in _read("/proc/cpuinfo")
+    return known + ("a virtual machine: its host decides" if virtual else "governor unknown")
+
+
+def _boost() -> str:
+    for path, on in (("cpufreq/boost", "1"), ("intel_pstate/no_turbo", "0")):
+        state = _read(f"/sys/devices/system/cpu/{path}").strip()
+        if state:
+            return ", boost on" if state == on else ", boost off"
+    return ""
 
 
 def _only(usable: int, cores: int) -> str:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .load import _handshake
+from .load import shake_hands
 from .machine import facts, usable_cores
 from .rooms_server import STAMP_CHARS
 
@@ -134,7 +134,7 @@ class Sockets:
 
     def _open(self, port: int, path: str) -> None:
         sock = socket.create_connection(("127.0.0.1", port), START_SECONDS)
-        _handshake(sock, port, path)
+        shake_hands(sock, port, path)
         sock.setblocking(False)
         self.by_fd[sock.fileno()] = sock
         self.epoll.register(sock.fileno(), select.EPOLLIN)

@@ -117,7 +117,7 @@ def _check(contender: Contender, call: Call, expected: object) -> Call:
     if isinstance(expected, bytes) and not isinstance(outcome, str):
         outcome = bytes(outcome)
     if outcome != expected:
-        raise WrongResult(f"{contender.name}: wrong result from {call.expression!r}")
+        raise WrongResult(f"wrong result from {call.expression!r}")
     return call
 
 
@@ -126,14 +126,18 @@ def mask(contender: Contender, size: int) -> Call | None:
     return call and _check(contender, call, _masked(payload(size)))
 
 
-def mask_inplace(contender: Contender, size: int) -> Call | None:
-    buffer = bytearray(payload(size))
-    call = contender.mask_inplace(buffer, MASKING_KEY)
+def _mask_inplace(start: int, contender: Contender, size: int) -> Call | None:
+    before = bytes(start)
+    buffer = bytearray(before + payload(size))
+    call = contender.mask_inplace(buffer, MASKING_KEY, start)
     if call is not None:
         call.once()
-        if buffer != _masked(payload(size)):
-            raise WrongResult(f"{contender.name}: wrong bytes after {call.expression!r}")
+        if buffer != before + _masked(payload(size)):
+            raise WrongResult(f"wrong bytes after {call.expression!r}")
     return call
+
+
+mask_inplace = functools.partial(_mask_inplace, 0)
 
 
 def _utf8(text: bytes, contender: Contender) -> Call | None:
@@ -148,7 +152,7 @@ def _utf8(text: bytes, contender: Contender) -> Call | None:
         except UnicodeDecodeError:
             accepted = False
         if accepted:
-            raise WrongResult(f"{contender.name}: accepts a text that is not UTF-8")
+            raise WrongResult("accepts a text that is not UTF-8")
     return _check(contender, call, True)
 
 
@@ -166,9 +170,9 @@ def _serialize(contender: Contender, size: int, *, masked: bool) -> Call | None:
         return None
     frame = bytes(call.once())
     if definition.parse_frame(frame) != (BINARY, payload(size)):
-        raise WrongResult(f"{contender.name}: wrong frame from {call.expression!r}")
+        raise WrongResult(f"wrong frame from {call.expression!r}")
     if bool(frame[1] & 0x80) is not masked:
-        raise WrongResult(f"{contender.name}: wrong mask bit from {call.expression!r}")
+        raise WrongResult(f"wrong mask bit from {call.expression!r}")
     return call
 
 
@@ -219,14 +223,14 @@ def handshake(contender: Contender, size: int) -> Call | None:
         or headers.get("sec-websocket-accept") != definition.accept_key(HANDSHAKE_KEY)
         or "permessage-deflate" not in headers.get("sec-websocket-extensions", "")
     ):
-        raise WrongResult(f"{contender.name}: wrong response from {call.expression!r}")
+        raise WrongResult(f"wrong response from {call.expression!r}")
     return call
 
 
 def compress(contender: Contender, size: int) -> Call | None:
     call = contender.compress(records(size))
     if call is not None and definition.inflate(call.once()) != records(size):
-        raise WrongResult(f"{contender.name}: wrong payloads from {call.expression!r}")
+        raise WrongResult(f"wrong payloads from {call.expression!r}")
     return call
 
 
@@ -265,14 +269,17 @@ class Workload:
     remark: Remark | None = None
     # Whether payloads have the size; if not, it is not the user's to choose.
     sizable: bool = True
+    quick: bool = True  # whether it takes part without --full
 
 
-_MASK = (0, 16, 64, 125, KIB, 4 * KIB, 64 * KIB, MIB)
-_MASK_FULL = (0, 1, 7, 16, 31, 64, 125, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
-_UTF8 = (16, 125, KIB, 4 * KIB, 64 * KIB, MIB)
-_FRAME = (16, 64, 125, 4 * KIB, 64 * KIB, MIB)
-_FRAME_FULL = (0, 16, 64, 125, 126, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
-_DEFLATE = (KIB, 16 * KIB, MIB)
+_MASK = (16, 125, 4 * KIB, 64 * KIB, MIB)
+_MASK_FULL = (0, 7, 16, 64, 125, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
+_UNALIGNED = (16, 125, 4 * KIB, 64 * KIB, MIB)
+_UTF8 = (125, 4 * KIB, 64 * KIB)
+_UTF8_FULL = (16, 125, KIB, 4 * KIB, 64 * KIB, MIB)
+_FRAME = (16, 125, 4 * KIB, 64 * KIB)
+_FRAME_FULL = (0, 16, 125, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
+_DEFLATE = (KIB, 64 * KIB)
 _DEFLATE_FULL = (64, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, MIB)
 
 WORKLOADS: dict[str, Workload] = {
@@ -280,11 +287,24 @@ WORKLOADS: dict[str, Workload] = {
     for workload in (
         Workload("mask", "mask", "mask into new bytes", mask, _MASK, _MASK_FULL, 4 * KIB),
         Workload("mask-inplace", "mask", "mask in place", mask_inplace, _MASK, _MASK_FULL, 4 * KIB),
-        Workload(
-            "utf8-ascii", "utf8", "validate UTF-8, ASCII", utf8_ascii, _UTF8, _MASK_FULL, 4 * KIB
+        *(
+            Workload(
+                f"mask-inplace-{start}",
+                "mask",
+                f"mask in place, {start} B after an aligned address",
+                functools.partial(_mask_inplace, start),
+                _UNALIGNED,
+                _UNALIGNED,
+                4 * KIB,
+                quick=start == 1,
+            )
+            for start in (1, 3, 8)
         ),
         Workload(
-            "utf8-cjk", "utf8", "validate UTF-8, mixed CJK", utf8_cjk, _UTF8, _MASK_FULL, 4 * KIB
+            "utf8-ascii", "utf8", "validate UTF-8, ASCII", utf8_ascii, _UTF8, _UTF8_FULL, 4 * KIB
+        ),
+        Workload(
+            "utf8-cjk", "utf8", "validate UTF-8, mixed CJK", utf8_cjk, _UTF8, _UTF8_FULL, 4 * KIB
         ),
         Workload(
             "serialize-server",

@@ -4,37 +4,56 @@ from __future__ import annotations
 
 import enum
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from ..jobs import Client, Server
+
 __all__ = [
-    "MODULES",
+    "PACKAGES",
     "Absent",
     "Call",
     "Contender",
     "Kind",
-    "Serve",
+    "Missing",
+    "Package",
     "load",
     "load_all",
     "version",
 ]
 
-# Module here → the distribution to install for it; None is part of Python or of fastws.
-MODULES: Mapping[str, str | None] = {
-    "own": None,
-    "websockets": "websockets",
-    "aiohttp": "aiohttp",
-    "tornado": "tornado",
-    "wsaccel": "wsaccel",
-    "wsproto": "wsproto",
-    "picows": "picows",
-    "builtin": None,
-}
 
-# Serves an echo for ever; calls its argument with the port once clients may connect.
-Serve = Callable[[Callable[[int], None]], None]
+class Package(NamedTuple):
+    """What the contenders of a module here need; nothing, if they are part of Python or fastws."""
+
+    distribution: str = ""
+    imported: str = ""
+
+    @property
+    def install(self) -> str:
+        """The command that brings it."""
+        return f"pip install {self.distribution}"
+
+
+# By the name of the module here, which is what --peers takes.
+PACKAGES: dict[str, Package] = {
+    "own": Package(),
+    "picows": Package("picows", "picows"),
+    "websockets": Package("websockets", "websockets"),
+    "aiohttp": Package("aiohttp", "aiohttp"),
+    "tornado": Package("tornado", "tornado"),
+    "uvicorn": Package("uvicorn starlette", "uvicorn"),
+    "wsproto": Package("wsproto", "wsproto"),
+    "autobahn": Package("autobahn", "autobahn"),
+    "websocket_client": Package("websocket-client", "websocket"),
+    "websocket_rs": Package("websocket-rs", "websocket_rs"),
+    "wsaccel": Package("wsaccel", "wsaccel"),
+    "node_ws": Package(),
+    "builtin": Package(),
+}
 
 
 class Kind(enum.Enum):
@@ -43,6 +62,10 @@ class Kind(enum.Enum):
     OWN = "own"
     PEER = "peer"
     LIMIT = "limit"  # no WebSocket code at all: what the machine allows
+
+
+class Missing(Exception):
+    """Something that is no Python package is not installed; the text says how to get it."""
 
 
 def _itself(value: Any) -> Any:
@@ -89,8 +112,8 @@ class Contender:
         """Mask into a new object."""
         return None
 
-    def mask_inplace(self, buffer: bytearray, masking_key: bytes) -> Call | None:
-        """Mask where the bytes are; the call's value does not matter."""
+    def mask_inplace(self, buffer: bytearray, masking_key: bytes, start: int) -> Call | None:
+        """Mask all from ``start`` on where the bytes are; the call's value does not matter."""
         return None
 
     def utf8(self, data: bytes) -> Call | None:
@@ -117,9 +140,13 @@ class Contender:
         """Return the messages of one sender's payloads; none is longer than ``max_length``."""
         return None
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        """Return the echo servers it has, by the name of their row."""
-        return {}
+    def servers(self) -> Sequence[Server]:
+        """Return the servers it has, each to be run in a process of its own."""
+        return ()
+
+    def clients(self) -> Sequence[Client]:
+        """Return the clients it has, each to be run in a process of its own."""
+        return ()
 
 
 class Absent(NamedTuple):
@@ -134,22 +161,29 @@ class Absent(NamedTuple):
 
 def load(module: str) -> list[Contender]:
     """Return the contenders of one module here; raises whatever importing its package raises."""
+    imported = PACKAGES[module].imported
+    # Some are imported in the processes of their servers only, so ask now.
+    if imported and find_spec(imported) is None:
+        raise ModuleNotFoundError(f"No module named {imported!r}", name=imported)
     contenders: list[Contender] = importlib.import_module(f"{__name__}.{module}").contenders()
     return contenders
 
 
-def load_all() -> tuple[dict[str, list[Contender]], list[Absent]]:
-    """Return every contender by module, and the packages that are missing or broken."""
+def load_all(modules: Sequence[str] = ()) -> tuple[dict[str, list[Contender]], list[Absent]]:
+    """Return the contenders of these modules, or of all, and which are missing or broken."""
     found: dict[str, list[Contender]] = {}
     absent: list[Absent] = []
-    for module, distribution in MODULES.items():
+    for module in modules or PACKAGES:
+        package = PACKAGES[module]
         try:
             found[module] = load(module)
+        except Missing as missing:
+            absent.append(Absent(module, f"not installed: {missing}"))
         except Exception as error:  # somebody else's import may fail in any way
-            if distribution is None:
+            if module in ("own", "builtin"):
                 raise
-            if isinstance(error, ModuleNotFoundError) and error.name == module:
-                reason = f"not installed: pip install {distribution}"
+            if isinstance(error, ModuleNotFoundError):
+                reason = f"not installed: {package.install}"
             else:
                 reason = f"installed, but broken: {type(error).__name__}: {error}"
             absent.append(Absent(module, reason))

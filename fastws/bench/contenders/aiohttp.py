@@ -1,18 +1,24 @@
-"""aiohttp: its masking in place, its reader and writer, its server."""
+"""aiohttp: its masking in place, its reader and writer, its server and client."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientSession, WSMsgType, web
 from aiohttp._websocket.helpers import websocket_mask
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp._websocket.writer import WebSocketWriter
 
 from .. import event_loop
-from . import Call, Contender, Serve
+from ..clients import time_asyncio
+from ..event_loop import BEST, NAMES
+from ..jobs import Client, Job, Round, Server
+from . import Call, Contender
+
+_CAN = frozenset({"echo", "tls", "deflate", "broadcast"})
 
 
 class Aiohttp(Contender):
@@ -22,7 +28,9 @@ class Aiohttp(Contender):
     compiled = not inspect.isfunction(websocket_mask)
     configuration = "Cython reader and masking" if compiled else "without its extensions"
 
-    def mask_inplace(self, buffer: bytearray, masking_key: bytes) -> Call:
+    def mask_inplace(self, buffer: bytearray, masking_key: bytes, start: int) -> Call | None:
+        if start:
+            return None  # it takes a bytearray only, which begins where it begins
         names = {"websocket_mask": websocket_mask, "buffer": buffer, "masking_key": masking_key}
         return Call("websocket_mask(masking_key, buffer)", names)
 
@@ -44,8 +52,11 @@ class Aiohttp(Contender):
             count=count,
         )
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        return {f"aiohttp ({event_loop.NAME})": serve_asyncio}
+    def servers(self) -> Sequence[Server]:
+        return [Server("aiohttp", loop, partial(serve, loop), _CAN, loop == BEST) for loop in NAMES]
+
+    def clients(self) -> Sequence[Client]:
+        return [Client("aiohttp", loop, partial(run, loop), loop == BEST) for loop in NAMES]
 
 
 class Transport:
@@ -69,27 +80,51 @@ def new_reader(queue: Any) -> Any:
         return WebSocketReader(queue, 0, False)
 
 
-def serve_asyncio(ready: Callable[[int], None]) -> None:
-    """Echo with ``aiohttp.web``."""
+def serve(loop: str, job: Job) -> None:
+    """Serve with ``aiohttp.web``."""
+    connections: set[web.WebSocketResponse] = set()
 
-    async def echo(request: web.Request) -> web.WebSocketResponse:
-        connection = web.WebSocketResponse(compress=False, max_msg_size=0)
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        connection = web.WebSocketResponse(compress=job.compression, max_msg_size=0)
         await connection.prepare(request)
-        async for message in connection:
-            await connection.send_bytes(message.data)
+        connections.add(connection)
+        try:
+            async for message in connection:
+                for receiver in list(connections) if job.broadcast else (connection,):
+                    if message.type is WSMsgType.TEXT:
+                        await receiver.send_str(message.data)
+                    else:
+                        await receiver.send_bytes(message.data)
+        finally:
+            connections.discard(connection)
         return connection
 
     async def main() -> None:
         application = web.Application()
-        application.router.add_get("/", echo)
+        application.router.add_get("/", handle)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", job.port, ssl_context=job.ssl_context())
         await site.start()
-        ready(runner.addresses[0][1])
+        job.ready(runner.addresses[0][1])
         await event_loop.forever()
 
-    event_loop.run(main())
+    event_loop.run(loop, main())
+
+
+def run(loop: str, uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``aiohttp.ClientSession``."""
+
+    async def main() -> Round:
+        async with (
+            ClientSession() as session,
+            session.ws_connect(uri, compress=0, max_msg_size=0) as connection,
+        ):
+            return await time_asyncio(
+                connection.send_bytes, connection.receive_bytes, message, seconds
+            )
+
+    return event_loop.run(loop, main())
 
 
 def contenders() -> list[Contender]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from typing import Any
 
 from .. import definition
-from . import Call, Contender, Kind, Serve
+from ..jobs import Job, Server
+from ..readiness import Readiness
+from . import Call, Contender, Kind
 
 
 class Memcpy(Contender):
@@ -24,10 +26,13 @@ class Memcpy(Contender):
         names = {"longer": longer, "length": length}
         return Call("longer[:length]", names, lambda copy: definition.apply_mask(copy, masking_key))
 
-    def mask_inplace(self, buffer: bytearray, masking_key: bytes) -> Call:
+    def mask_inplace(self, buffer: bytearray, masking_key: bytes, start: int) -> Call:
+        masked = bytearray(start) + definition.apply_mask(buffer[start:], masking_key)
+        names: dict[str, Any] = {"buffer": buffer, "masked": masked}
+        if start:
+            names = {"buffer": memoryview(buffer)[start:], "masked": memoryview(masked)[start:]}
         # From a bytearray it is one copy; bytes would be made a bytearray first.
-        masked = bytearray(definition.apply_mask(buffer, masking_key))
-        return Call("buffer", {"buffer": buffer, "masked": masked}, before="buffer[:] = masked")
+        return Call("buffer", names, before="buffer[:] = masked")
 
 
 class Decode(Contender):
@@ -76,51 +81,82 @@ class BareSocket(Contender):
 
     name = "bare socket"
     kind = Kind.LIMIT
-    configuration = "recv and sendall, a thread per connection; nothing is parsed"
+    configuration = "recv and send in one epoll loop; nothing is parsed after the first frame"
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        return {self.name: serve_replies}
+    def servers(self) -> Sequence[Server]:
+        return [Server("bare socket", "select", serve_replies)]
 
 
-def serve_replies(ready: Callable[[int], None]) -> None:
+def serve_replies(job: Job) -> None:
     """Answer every frame as the first one of its connection, by counting bytes only."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        ready(listener.getsockname()[1])
+    with socket.create_server(("127.0.0.1", job.port), backlog=1024) as listener:
+        # The selector is as short as the system allows: epoll itself where there is one.
+        ready = Readiness()
+        ready.add(listener.fileno())
+        connections: dict[int, _Replies] = {}
+        job.ready(listener.getsockname()[1])
         while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=_serve, args=(connection,), daemon=True).start()
+            for descriptor in ready.wait(None):
+                connection = connections.get(descriptor)
+                if connection is None:
+                    accepted, _ = listener.accept()
+                    connections[accepted.fileno()] = _Replies(accepted)
+                    ready.add(accepted.fileno())
+                elif not connection.serve():
+                    ready.remove(descriptor)
+                    connections.pop(descriptor).sock.close()
 
 
-def _serve(connection: socket.socket) -> None:
-    with connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _reply(connection)
+# The first byte of a closing frame; clients wait for its echo before they go.
+CLOSE = 0x88
 
 
-def _reply(connection: socket.socket) -> None:
-    request = b""
-    while not request.endswith(b"\r\n\r\n"):
-        request += connection.recv(65536)
-    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-    frame = b""
-    while True:
-        frame += connection.recv(1 << 20)
+class _Replies:
+    """One connection: a handshake, a first frame that is parsed, then bytes that are counted."""
+
+    BUFFER = bytearray(1 << 20)
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = sock
+        self._opened = False
+        self._start = bytearray()
+        self._length = 0
+        self._received = 0
+        self._reply = b""
+
+    def serve(self) -> bool:
+        """Take what has arrived; return whether the connection goes on."""
         try:
-            opcode, payload = definition.parse_frame(frame)
-            break
-        except (ValueError, IndexError):  # not whole yet
-            continue
-    reply = definition.serialize_frame(opcode, payload)
-    received = len(frame)
-    buffer = bytearray(1 << 20)
-    while True:
-        whole, received = divmod(received, len(frame))
-        if whole:
-            connection.sendall(reply * whole)
-        nbytes = connection.recv_into(buffer)
-        if nbytes == 0:
-            return
-        received += nbytes
+            nbytes = self.sock.recv_into(self.BUFFER)
+            if self._received == 0 and self.BUFFER[0] == CLOSE and nbytes:
+                self.sock.sendall(definition.serialize_frame(CLOSE & 0xF, b""))
+                return False
+            if self._reply:
+                self._received += nbytes
+            else:
+                self._start += self.BUFFER[:nbytes]
+                self._begin()
+            if self._received >= self._length > 0:
+                whole, self._received = divmod(self._received, self._length)
+                self.sock.sendall(self._reply * whole)
+        except OSError:
+            return False
+        return nbytes > 0
+
+    def _begin(self) -> None:
+        """Answer the handshake; prepare the reply from the first frame."""
+        start = self._start
+        if not self._opened:
+            if start.endswith(b"\r\n\r\n"):
+                self.sock.sendall(definition.response(bytes(start)))
+                self._opened = True
+                start.clear()
+        elif len(start) >= 2 and len(start) >= definition.frame_length(start):
+            self._length = definition.frame_length(start)
+            opcode, payload = definition.parse_frame(bytes(start[: self._length]))
+            self._reply = definition.serialize_frame(opcode, payload)
+            self._received = len(start)
 
 
 def contenders() -> list[Contender]:

@@ -1,9 +1,9 @@
-"""fastws itself: the kernels in use, and their pure Python twins."""
+"""fastws itself: the kernels in use and their pure Python twins, its servers and clients."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -13,8 +13,12 @@ from fastws.deflate import Deflate, PerMessageDeflate
 from fastws.frames import Role
 from fastws.handshake import ServerHandshake
 
-from .. import definition, event_loop
-from . import Call, Contender, Kind, Serve
+from .. import definition, event_loop, programs
+from ..jobs import Client, Job, Round, Server
+from . import Call, Contender, Kind
+
+_CAN = frozenset({"echo", "tls", "deflate", "broadcast"})
+_PURE = {"FASTWS_EXTENSIONS": "0"}
 
 
 class Fastws(Contender):
@@ -34,9 +38,12 @@ class Fastws(Contender):
         names = {"apply_mask": apply_mask, "data": data, "masking_key": masking_key}
         return Call("apply_mask(data, masking_key)", names)
 
-    def mask_inplace(self, buffer: bytearray, masking_key: bytes) -> Call:
-        apply_mask = self._kernels.apply_mask_inplace
-        names = {"apply_mask_inplace": apply_mask, "buffer": buffer, "masking_key": masking_key}
+    def mask_inplace(self, buffer: bytearray, masking_key: bytes, start: int) -> Call:
+        names = {
+            "apply_mask_inplace": self._kernels.apply_mask_inplace,
+            "buffer": memoryview(buffer)[start:] if start else buffer,
+            "masking_key": masking_key,
+        }
         return Call("apply_mask_inplace(buffer, masking_key)", names)
 
     def utf8(self, data: bytes) -> Call:
@@ -79,16 +86,24 @@ class Fastws(Contender):
         message = "decompress(payload, max_length, True)"
         return Call(f"[{message} for payload in payloads]", names, count=len(payloads))
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        # The pure twins are in use in a server only when the whole process runs without extensions.
+    def servers(self) -> Sequence[Server]:
+        loops = [("threads", serve_threads)]
+        loops += [(name, partial(serve_asyncio, name)) for name in event_loop.NAMES]
         if not self._in_use:
-            return {}
-        # Without uvloop the last two are one.
-        return {
-            "fastws (threads)": serve_threads,
-            "fastws (asyncio)": serve_asyncio,
-            f"fastws ({event_loop.NAME})": serve_event_loop,
-        }
+            # The twins are in use in a server only when its whole process runs without extensions.
+            best = event_loop.BEST
+            serve = partial(serve_asyncio, best)
+            return [Server("fastws pure", best, serve, _CAN, quick=False, environment=_PURE)]
+        title = "fastws" if self.compiled else "fastws pure"
+        return [Server(title, loop, serve, _CAN) for loop, serve in loops]
+
+    def clients(self) -> Sequence[Client]:
+        if not self._in_use:
+            return ()
+        return [
+            Client("fastws", "blocking", run_blocking),
+            *(Client("fastws", loop, partial(run_asyncio, loop)) for loop in event_loop.NAMES),
+        ]
 
 
 def new_deflate() -> PerMessageDeflate:
@@ -102,39 +117,32 @@ def new_deflate() -> PerMessageDeflate:
     )
 
 
-def serve_threads(ready: Callable[[int], None]) -> None:
-    """Echo with ``fastws.sync``: one thread per connection."""
-    from fastws.sync import serve
+def serve_threads(job: Job) -> None:
+    """Serve with ``fastws.sync``."""
+    from fastws import sync
 
-    def echo(connection: Any) -> None:
-        for message in connection:
-            connection.send(message)
-
-    with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
-        ready(server.socket.getsockname()[1])
-        server.serve_forever()
+    programs.serve_threads(sync.serve, sync.broadcast, job)
 
 
-def serve_asyncio(ready: Callable[[int], None]) -> None:
-    """Echo with ``fastws.aio`` in the loop of Python."""
-    asyncio.run(echo_forever(ready))
+def serve_asyncio(loop: str, job: Job) -> None:
+    """Serve with ``fastws.aio``."""
+    from fastws import aio
+
+    programs.serve_asyncio(loop, aio.serve, aio.broadcast, job)
 
 
-def serve_event_loop(ready: Callable[[int], None]) -> None:
-    """Echo with ``fastws.aio`` in the loop of the peers."""
-    event_loop.run(echo_forever(ready))
+def run_blocking(uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``fastws.sync``."""
+    from fastws import sync
+
+    return programs.run_blocking(sync.connect, uri, message, seconds)
 
 
-async def echo_forever(ready: Callable[[int], None]) -> None:
-    from fastws.aio import serve
+def run_asyncio(loop: str, uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``fastws.aio``."""
+    from fastws import aio
 
-    async def echo(connection: Any) -> None:
-        async for message in connection:
-            await connection.send(message)
-
-    async with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
-        ready(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+    return programs.run_asyncio(loop, aio.connect, uri, message, seconds)
 
 
 def contenders() -> list[Contender]:

@@ -1,80 +1,74 @@
-"""Starlette's echo under uvicorn, with our WebSocket class and with those uvicorn brings."""
+"""uvicorn: an ASGI echo with its own WebSocket classes, and with that of fastws."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from .. import event_loop
+from ..event_loop import BEST, NAMES
+from ..jobs import Job, Server
+from . import Contender, Kind
 
-from . import Contender, Kind, Serve
-
-_LOOPS = ["uvloop", "asyncio"] if importlib.util.find_spec("uvloop") else ["asyncio"]
-
-
-class _Server(uvicorn.Server):  # type: ignore[misc]
-    """A server that tells which port it was given."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, *args: Any, **kwargs: Any) -> None:
-        await super().startup(*args, **kwargs)
-        self._ready(self.servers[0].sockets[0].getsockname()[1])
+_ASGI = frozenset({"asgi"})
 
 
 class Uvicorn(Contender):
     """What ``uvicorn --ws`` names, under each event loop."""
 
-    def __init__(self, ws: Mapping[str, str], kind: Kind) -> None:
-        self.name = "uvicorn"
+    name = "uvicorn"
+
+    def __init__(self, kind: Kind, classes: Mapping[str, str], can: frozenset[str]) -> None:
         self.kind = kind
-        self._ws = ws
+        self.configuration = f"Starlette, --ws {' and '.join(classes.values())}"
+        self._classes = classes
+        self._can = can
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        return {
-            f"{title} ({loop})": partial(serve, ws, loop)
-            for title, ws in self._ws.items()
-            for loop in _LOOPS
-        }
-
-
-async def _echo(websocket: WebSocket) -> None:
-    await websocket.accept()
-    async for message in websocket.iter_bytes():
-        await websocket.send_bytes(message)
+    def servers(self) -> Sequence[Server]:
+        return [
+            Server(f"uvicorn, {title}", loop, partial(serve, ws, loop), self._can, loop == BEST)
+            for title, ws in self._classes.items()
+            for loop in NAMES
+        ]
 
 
-def serve(ws: str, loop: str, ready: Callable[[int], None]) -> None:
-    """Echo with Starlette under uvicorn."""
+def serve(ws: str, loop: str, job: Job) -> None:
+    """Serve with Starlette under uvicorn."""
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.routing import WebSocketRoute
+
+    async def echo(websocket: Any) -> None:
+        await websocket.accept()
+        async for message in websocket.iter_bytes():
+            await websocket.send_bytes(message)
+
     config = uvicorn.Config(
-        Starlette(routes=[WebSocketRoute("/", _echo)]),
-        port=0,
+        Starlette(routes=[WebSocketRoute("/", echo)]),
+        port=job.port,
         ws=ws,
-        ws_per_message_deflate=False,
+        ws_max_size=2**30,
+        ws_ping_interval=None,
+        ws_per_message_deflate=job.compression,
         log_level="error",
     )
-    server = _Server(config, ready)
-    if loop == "uvloop":
-        import uvloop
 
-        uvloop.new_event_loop().run_until_complete(server.serve())
-    else:
-        asyncio.run(server.serve())
+    class Announcing(uvicorn.Server):  # type: ignore[misc]
+        async def startup(self, *args: Any, **kwargs: Any) -> None:
+            await super().startup(*args, **kwargs)
+            job.ready(self.servers[0].sockets[0].getsockname()[1])
+
+    event_loop.run(loop, Announcing(config).serve())
 
 
 def contenders() -> list[Contender]:
-    peers = {"uvicorn's default": "auto"}
-    if importlib.util.find_spec("wsproto"):
+    if find_spec("starlette") is None:
+        raise ModuleNotFoundError("No module named 'starlette'", name="starlette")
+    peers = {"default": "auto"}
+    if find_spec("wsproto"):
         peers["wsproto"] = "wsproto"
-    return [
-        Uvicorn({"fastws": "fastws.uvicorn:WebSocketProtocol"}, Kind.OWN),
-        Uvicorn(peers, Kind.PEER),
-    ]
+    own = {"fastws": "fastws.uvicorn:WebSocketProtocol"}
+    # In an echo fastws is measured without uvicorn, its peers as people run them.
+    return [Uvicorn(Kind.OWN, own, _ASGI), Uvicorn(Kind.PEER, peers, _ASGI | {"echo", "deflate"})]

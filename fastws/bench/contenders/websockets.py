@@ -1,17 +1,21 @@
-"""The websockets package: its masking, its sans-I/O core, its two kinds of server."""
+"""The websockets package: its masking, its sans-I/O core, its servers and clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import Frame, Opcode, apply_mask
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from .. import event_loop
-from . import Call, Contender, Serve
+from .. import programs
+from ..event_loop import BEST, NAMES
+from ..jobs import Client, Job, Round, Server
+from . import Call, Contender
+
+_CAN = frozenset({"echo", "tls", "deflate", "broadcast"})
 
 
 class Websockets(Contender):
@@ -55,40 +59,51 @@ class Websockets(Contender):
             "protocol.send_response(protocol.accept(request))",
         )
 
-    def echo_servers(self) -> Mapping[str, Serve]:
-        return {
-            "websockets (threads)": serve_threads,
-            f"websockets ({event_loop.NAME})": serve_asyncio,
-        }
+    def servers(self) -> Sequence[Server]:
+        return [
+            *(
+                Server("websockets", loop, partial(serve_asyncio, loop), _CAN, loop == BEST)
+                for loop in NAMES
+            ),
+            Server("websockets", "threads", serve_threads, _CAN - {"broadcast"}, quick=False),
+        ]
+
+    def clients(self) -> Sequence[Client]:
+        return [
+            Client("websockets", "blocking", run_blocking),
+            *(
+                Client("websockets", loop, partial(run_asyncio, loop), loop == BEST)
+                for loop in NAMES
+            ),
+        ]
 
 
-def serve_threads(ready: Callable[[int], None]) -> None:
-    """Echo with ``websockets.sync``: one thread per connection."""
+def serve_threads(job: Job) -> None:
+    """Serve with ``websockets.sync``."""
     from websockets.sync.server import serve
 
-    def echo(connection: Any) -> None:
-        for message in connection:
-            connection.send(message)
-
-    with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
-        ready(server.socket.getsockname()[1])
-        server.serve_forever()
+    programs.serve_threads(serve, None, job)
 
 
-def serve_asyncio(ready: Callable[[int], None]) -> None:
-    """Echo with ``websockets.asyncio``."""
-    from websockets.asyncio.server import serve
+def serve_asyncio(loop: str, job: Job) -> None:
+    """Serve with ``websockets.asyncio``."""
+    from websockets.asyncio.server import broadcast, serve
 
-    async def echo(connection: Any) -> None:
-        async for message in connection:
-            await connection.send(message)
+    programs.serve_asyncio(loop, serve, broadcast, job)
 
-    async def main() -> None:
-        async with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
-            ready(server.sockets[0].getsockname()[1])
-            await server.serve_forever()
 
-    event_loop.run(main())
+def run_blocking(uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``websockets.sync``."""
+    from websockets.sync.client import connect
+
+    return programs.run_blocking(connect, uri, message, seconds)
+
+
+def run_asyncio(loop: str, uri: str, message: bytes, seconds: float) -> Round:
+    """Send and receive with ``websockets.asyncio``."""
+    from websockets.asyncio.client import connect
+
+    return programs.run_asyncio(loop, connect, uri, message, seconds)
 
 
 def contenders() -> list[Contender]:
