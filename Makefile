@@ -5,7 +5,7 @@ VENV ?= .venv
 # What failed while two processes had the machine gets a second chance, alone.
 AGAIN = FASTWS_EXTENSIONS=$(1) $(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none
 
-.PHONY: help bench test lint wheel sdist sanitizers fuzz leaks autobahn systems workflows hooks clean
+.PHONY: help bench test lint wheel sdist sanitizers fuzz leaks autobahn systems docs workflows hooks clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ sdist:  ## Build the source distribution, and test from what is in it
 
 systems:  ## PyPy, arm64, s390x, i386, musl, a processor without AVX, threads without a lock (root)
 	for system in pypy nehalem arm64 s390x i386 musl free-threaded; do .ci/$$system || exit 1; done
+
+docs:  ## Build the documents into build/docs
+	.ci/docs
 
 workflows:  ## Lint the workflows and list the wheels they make
 	.ci/workflows
