@@ -12,7 +12,7 @@ import fastws
 from fastws._kernels import compiled
 
 from ..contenders import Kind
-from ..effort import QUICK, Effort
+from ..effort import Effort
 from ..figures import Figure, Key, Results
 from ..fleet import Running, servers_of
 from ..jobs import Job
@@ -37,14 +37,18 @@ MODULES = ("websockets", "aiohttp", "tornado", "autobahn")
 
 
 def measure(run: Run, scenario: str) -> None:
-    """Time calls in this process; with --full also servers, each in its own."""
+    """Time calls in this process, and servers in theirs with --full, or if this is all to do."""
     if not compiled:
         run.results.notes[scenario] = "pure Python: nothing is replaced, as nothing would be faster"
         return
     for name in CALLS:
         _measure_call(run, scenario, name)
-    if run.effort.full:
+    if _thorough(run, scenario):
         _measure_servers(run, scenario)
+
+
+def _thorough(run: Run, scenario: str) -> bool:
+    return run.effort.full or run.options.only == (scenario,)
 
 
 def _add(run: Run, key: Key, contender: str, value: float) -> None:
@@ -55,10 +59,10 @@ def _measure_call(run: Run, scenario: str, name: str) -> None:
     row = CALLS[name]
     if find_spec(row.package) is None:
         return
-    sizes = run.sizes(QUICK_SIZES, SIZES)
+    sizes = run.sizes(SIZES if _thorough(run, scenario) else QUICK_SIZES, SIZES)
     # One of a single size is about that size.
     for size in row.sizes if len(row.sizes) == 1 else sizes:
-        for kind in OPCODES if run.effort.full else ("text",):
+        for kind in OPCODES if _thorough(run, scenario) else ("text",):
             run.progress(f"{name}, {format_size(size)} {kind}")
             key = Key(scenario, f"{name}, {kind}", size, 0, "", "time")
             try:
@@ -82,7 +86,7 @@ def _time(call: Callable[[], object], messages: int, effort: Effort) -> float:
 
 def _measure_servers(run: Run, scenario: str) -> None:
     found = {m: of_module for m, of_module in run.contenders.items() if m in MODULES}
-    wanted = list(servers_of(found, Job(), "echo", QUICK))
+    wanted = list(servers_of(found, Job(), "echo", run.effort))
     plain = run.start(scenario, wanted, run.server_core)
     faster = [one._replace(accelerated=True) for one in wanted]
     accelerated = {r.name: r for r in run.start(scenario, faster, run.server_core)}
