@@ -53,7 +53,6 @@ cdef class PayloadReader:
 
     cdef int _reserve(self, Py_ssize_t capacity) except -1
     cdef void _take(self, const uint8_t *data, Py_ssize_t length) noexcept
-    cdef object _finish(self)
 
 
 cdef class MessageReader:

@@ -846,25 +846,22 @@ cdef class PayloadReader:
     def payload(self):
         """Return the whole payload; ValueError while bytes are missing."""
         with cython.critical_section(self):
-            return self._finish()
-
-    cdef object _finish(self):
-        if self._length != self._whole:
-            raise ValueError(f"{self._whole - self._length} bytes of the payload are missing")
-        if self._final is None:
-            if self._whole == 0:
-                self._final = "" if self._ascii else b""
-            elif self._text and not self._ascii:
-                self._final = PyBytes_FromStringAndSize(
-                    <const char *> PyUnicode_DATA_of(self._payload), self._length
-                )
-            elif self._ascii and not self._text:
-                self._final = (<bytes> <object> self._payload).decode()
-            else:
-                self._final = <object> self._payload
-            Py_CLEAR(self._payload)
-            self._capacity = 0
-        return self._final
+            if self._length != self._whole:
+                raise ValueError(f"{self._whole - self._length} bytes of the payload are missing")
+            if self._final is None:
+                if self._whole == 0:
+                    self._final = "" if self._ascii else b""
+                elif self._text and not self._ascii:
+                    self._final = PyBytes_FromStringAndSize(
+                        <const char *> PyUnicode_DATA_of(self._payload), self._length
+                    )
+                elif self._ascii and not self._text:
+                    self._final = (<bytes> <object> self._payload).decode()
+                else:
+                    self._final = <object> self._payload
+                Py_CLEAR(self._payload)
+                self._capacity = 0
+            return self._final
 
 
 cdef class MessageReader:

@@ -174,6 +174,14 @@ cdef class Operation:
         return self.state == UNDER_WAY and not self.cr_running
 
     @property
+    def cr_state(self):  # since Python 3.15
+        if self.state == ENDED:
+            return "CORO_CLOSED"
+        if self.state == NEW:
+            return "CORO_CREATED"
+        return "CORO_RUNNING" if self.cr_running else "CORO_SUSPENDED"
+
+    @property
     def cr_await(self):
         if self.state != UNDER_WAY:
             return None

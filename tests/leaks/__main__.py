@@ -55,10 +55,10 @@ def grown(history: list[Held]) -> list[str]:
 
 
 def look(name: str, do: Callable[[int], None], rounds: int) -> list[str]:
-    """Do something so often, in parts after a first one that fills the caches; return what grew."""
+    """Do something so often, in parts after two that fill the caches; return what grew."""
     started = time.process_time()
     part = max(rounds // PARTS, 100)
-    do(part)
+    do(2 * part)
     history = [Held.now()]
     for _ in range(PARTS):
         do(part)
