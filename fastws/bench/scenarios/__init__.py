@@ -42,6 +42,7 @@ SCENARIOS: dict[str, Scenario] = {
     "large": Scenario("large", "a server's large messages"),
     "tls": Scenario("tls", "a server's round trips over TLS"),
     "broadcast": Scenario("broadcast", "one message to many connections"),
+    "rooms": Scenario("rooms", "one message to a room, with and without brokers", optional=True),
     "latency": Scenario("latency", "how long replies take at a steady rate"),
     "connect": Scenario("connect", "connections accepted per second"),
     "memory": Scenario("memory", "bytes per idle connection"),
