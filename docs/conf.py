@@ -12,7 +12,6 @@ from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 _break = re.compile(r"(::|[_/.]|(?<=[a-z])(?=[A-Z]))")
-MAY_BE_MISSING = ("rooms", "scale", "benchmarks")
 
 # The reference is made from the source; the compiled modules have the same docstrings.
 os.environ["FASTWS_EXTENSIONS"] = "0"
@@ -44,13 +43,6 @@ python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
 
 
-def leave_out_missing_pages(app: object, docname: str, source: list[str]) -> None:
-    """Drop from the table of contents what comes with parts that may not be there."""
-    missing = {name for name in MAY_BE_MISSING if not (HERE / f"{name}.md").exists()}
-    lines = source[0].splitlines(keepends=True)
-    source[0] = "".join(line for line in lines if line.strip() not in missing)
-
-
 def let_long_names_break(app: object, doctree: nodes.document, docname: str) -> None:
     """Say where paths and names in the text may break, so that tables fit a phone."""
     for literal in list(doctree.findall(nodes.literal)):
@@ -76,6 +68,5 @@ def leave_out_constructors(
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("source-read", leave_out_missing_pages)
     app.connect("autodoc-process-signature", leave_out_constructors)
     app.connect("doctree-resolved", let_long_names_break)

@@ -44,7 +44,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 @pytest.mark.parametrize("path", pages(), ids=name)
 def test_the_commands_of_a_page_exist(path):
     text = path.read_text(encoding="utf-8")
-    for script in re.findall(r"(?<![\w/])\.ci/[a-z-]+", text):
+    for script in re.findall(r"(?<![\w/])\.ci/[a-z0-9-]+", text):
         assert (ROOT / script).exists(), script
     for module in re.findall(r"python3? -m (fastws[\w.]*)", text):
         assert exists_as_module(module.rstrip(".")), module
