@@ -77,6 +77,7 @@ async def test_nothing_holds_a_connection_that_is_closed():
     assert gone() is None
 
 
+@of_cpython
 async def test_many_messages_leave_no_objects():
     async def exchange(ws, rounds):
         for number in range(rounds):
