@@ -19,6 +19,11 @@ from connections.running import until
 from fastws.aio import connect, serve
 from fastws.errors import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 
+of_cpython = pytest.mark.skipif(
+    sys.implementation.name != "cpython",
+    reason="how coroutines end, are copied and are traced is the interpreter's",
+)
+
 
 async def echo(ws):
     async for message in ws:
@@ -79,6 +84,7 @@ async def test_messages_sent_at_the_same_time_keep_their_order():
 
 
 @make
+@of_cpython
 async def test_what_is_never_awaited_warns(make):
     async with connected() as ws:
         name = next(name for name in MAKE if MAKE[name] is make).partition("-")[0]
@@ -279,6 +285,7 @@ async def test_a_task_of_one_can_be_looked_at(make):
 
 
 @make
+@of_cpython
 async def test_they_cannot_be_copied_or_made_otherwise(make):
     async with connected() as ws:
         operation = make(ws)
@@ -294,6 +301,7 @@ async def test_they_cannot_be_copied_or_made_otherwise(make):
         operation.close()
 
 
+@of_cpython
 async def test_the_result_of_one_comes_with_stop_iteration():
     async with connected() as ws:
         for message in ("small", b"small", "x" * 100_000, "small again"):
@@ -308,6 +316,7 @@ async def test_the_result_of_one_comes_with_stop_iteration():
             assert await ws.recv() == message
 
 
+@of_cpython
 async def test_a_result_that_is_kept_is_not_that_of_the_next():
     """Exceptions are used again where nobody kept them."""
     async with connected() as ws:
@@ -325,6 +334,7 @@ async def test_a_result_that_is_kept_is_not_that_of_the_next():
         assert [error.value for error in kept] == [str(number) for number in range(10)]
 
 
+@of_cpython
 async def test_tracing_sees_every_result_as_it_is():
     """A tracer may keep the exceptions that it is shown."""
     seen = []

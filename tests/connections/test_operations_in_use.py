@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from connections.test_operations import connected
+from connections.test_operations import connected, of_cpython
 from fastws.aio import ClientConnection
 
 
@@ -57,6 +57,7 @@ async def test_groups_of_anyio_run_and_cancel_them():
         assert await ws.recv() == "still here"
 
 
+@of_cpython
 async def test_nothing_holds_a_connection_that_is_closed():
     class Referable(ClientConnection):
         pass
@@ -76,6 +77,7 @@ async def test_nothing_holds_a_connection_that_is_closed():
     assert gone() is None
 
 
+@of_cpython
 async def test_many_messages_leave_no_objects():
     async def exchange(ws, rounds):
         for number in range(rounds):
