@@ -15,7 +15,6 @@ from soak.report import Report
 SECONDS = 100  # far more than it takes on a loaded machine
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the soak runs on Linux only")
 def test_a_short_soak_finds_nothing():
     options = "--minutes 0.05 --idle 100 --holders 1 --actors 8 --keepalive 1 20 --seed 1"
