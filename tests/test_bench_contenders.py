@@ -1,5 +1,8 @@
 """The benchmark's judgement of results, and every contender that is installed here."""
 
+import socket
+import time
+
 import pytest
 
 from fastws.bench import contenders, definition
@@ -8,7 +11,7 @@ from fastws.bench.contenders import Call, Contender, Kind
 from fastws.bench.effort import TINY
 from fastws.bench.fleet import Fleet, Wanted
 from fastws.bench.jobs import Job
-from fastws.bench.load import Load
+from fastws.bench.load import CLOSE_FRAME, Load, open_socket
 from fastws.bench.run import Options, Run
 from fastws.bench.scenarios import load
 from fastws.bench.sizes import format_size, parse_size
@@ -224,6 +227,24 @@ def test_every_client_does_round_trips(wanted, fleet):
         assert messages > 0
         assert seconds > 0
         assert cpu > 0
+
+
+def test_the_bare_server_takes_no_payload_for_a_closing_frame(fleet):
+    [server] = FOUND["builtin"][-1].servers()
+    running = start(fleet, Wanted("builtin", Kind.LIMIT, server, Job()))
+    payload = b"x" + bytes([0x88]) * 100
+    message = definition.serialize_frame(2, payload, bytes(4))
+    with open_socket(running.port) as sock:
+        # The next to arrive begins as a closing frame does, first and later.
+        for _ in range(3):
+            cut = len(message) - len(payload) + 1
+            sock.sendall(message[:cut])
+            time.sleep(0.01)  # so that the server most likely finds it alone
+            sock.sendall(message[cut:])
+            reply = definition.serialize_frame(2, payload)
+            assert sock.recv(len(reply), socket.MSG_WAITALL) == reply
+        sock.sendall(CLOSE_FRAME)
+        assert sock.recv(2, socket.MSG_WAITALL) == b"\x88\x00"
 
 
 def test_a_server_that_is_not_there_says_so(fleet):

@@ -129,7 +129,8 @@ class _Replies:
         """Take what has arrived; return whether the connection goes on."""
         try:
             nbytes = self.sock.recv_into(self.BUFFER)
-            if self._received == 0 and self.BUFFER[0] == CLOSE and nbytes:
+            between_frames = self._received == 0 and not self._start
+            if between_frames and nbytes and self.BUFFER[0] == CLOSE:
                 self.sock.sendall(definition.serialize_frame(CLOSE & 0xF, b""))
                 return False
             if self._reply:
@@ -157,6 +158,7 @@ class _Replies:
             opcode, payload = definition.parse_frame(bytes(start[: self._length]))
             self._reply = definition.serialize_frame(opcode, payload)
             self._received = len(start)
+            start.clear()
 
 
 def contenders() -> list[Contender]:
