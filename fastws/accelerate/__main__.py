@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from ..command_line import drop_output
 from .patching import LEVELS
 from .report import Report, Status
 from .switch import accelerate, restore
@@ -118,6 +119,13 @@ def _run(program: str, module: bool, rest: list[str]) -> None:
     runpy.run_path(program, run_name="__main__")
 
 
+def _say(text: object) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        drop_output()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a program accelerated, or say what could be."""
     options = _arguments(arguments)
@@ -127,11 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"no target {name!r}: choose from {', '.join(TARGETS)}", file=sys.stderr)
             return 2
     if options.list:
-        print(_list())
+        _say(_list())
         return 0
     if options.check:
         report = _check(names, options.level)
-        print(report)
+        _say(report)
         failed = [
             row
             for row in report

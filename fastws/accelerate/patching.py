@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-__all__ = ["LEVELS", "Part", "Patch", "Refused", "Replacement", "Target"]
+__all__ = ["LEVELS", "Part", "Patch", "Refused", "Replacement", "Target", "Unneeded"]
 
 # Each has what is before it too.
 LEVELS = ("mask", "frames")
@@ -20,6 +20,10 @@ _MISSING = object()
 
 class Refused(Exception):
     """A target, or a part of it, is left as it is; the message says why."""
+
+
+class Unneeded(Refused):
+    """A target is left as it is because it is as good so."""
 
 
 @dataclass(frozen=True)

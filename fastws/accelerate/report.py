@@ -16,6 +16,7 @@ class Status(str, Enum):
     APPLIED = "applied"
     WAITING = "waiting"  # installed, and not imported yet
     SKIPPED = "skipped"
+    UNNEEDED = "unneeded"  # left as it is, and as good so
     RESTORED = "restored"
 
 

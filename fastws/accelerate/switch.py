@@ -10,7 +10,7 @@ from types import ModuleType
 
 from .._kernels import compiled
 from .imports import Watcher
-from .patching import LEVELS, Part, Patch, Refused, Target
+from .patching import LEVELS, Part, Patch, Refused, Target, Unneeded
 from .report import Report, Row, Status
 from .targets import TARGETS
 
@@ -24,7 +24,7 @@ class _Active:
     target: Target
     level: str
     patches: list[Patch] = field(default_factory=list)
-    why: str = ""  # if it was refused after all
+    refused: Refused | None = None
 
     def missing(self) -> list[Part]:
         """Return the parts of this level that are not replaced yet."""
@@ -46,7 +46,7 @@ class _Active:
                 patch.apply(module)
             except Refused as refused:
                 self.revert()
-                self.why = str(refused)
+                self.refused = refused
                 return
             self.patches.append(patch)
 
@@ -60,8 +60,10 @@ class _Active:
         version = self.target.version() or ""
         # The level it runs at, of those it has.
         level = max((part.level for part in self._wanted()), key=LEVELS.index)
-        if self.why:
-            return Row(self.target.name, version, level, Status.SKIPPED, self.why)
+        if self.refused is not None:
+            unneeded = isinstance(self.refused, Unneeded)
+            state = Status.UNNEEDED if unneeded else Status.SKIPPED
+            return Row(self.target.name, version, level, state, str(self.refused))
         waiting = list(dict.fromkeys(part.module for part in self.missing()))
         why = f"until it is imported: {', '.join(waiting)}" if waiting else ""
         state = Status.APPLIED if self.patches or not waiting else Status.WAITING
@@ -103,8 +105,8 @@ def accelerate(names: str | Iterable[str] | None = None, *, level: str = "frames
                     target.check_version()
                     active.advance()
                 except Refused as refused:
-                    active.why = str(refused)
-                if not active.why:
+                    active.refused = refused
+                if active.refused is None:
                     _active[target.name] = active
                     new.append(target.name)
             elif LEVELS.index(level) > LEVELS.index(active.level):
@@ -127,13 +129,14 @@ def restore(names: str | Iterable[str] | None = None) -> Report:
     with _lock:
         for target in _choose(names):
             active = _active.pop(target.name, None)
-            if active is None or active.why:
+            if active is None or active.refused is not None:
                 continue
+            row = active.row()
+            why = "nothing was replaced yet" if row.status is Status.WAITING else ""
             left_alone = active.revert()
-            why = f"replaced since by others, so left alone: {', '.join(left_alone)}"
-            rows.append(
-                active.row()._replace(status=Status.RESTORED, why=why if left_alone else "")
-            )
+            if left_alone:
+                why = f"replaced since by others, so left alone: {', '.join(left_alone)}"
+            rows.append(row._replace(status=Status.RESTORED, why=why))
         _watch()
     return Report(rows)
 
@@ -162,15 +165,14 @@ def _imported(module: ModuleType) -> None:
     """A module that was waited for has run."""
     with _lock:
         for active in _active.values():
-            if not active.why:
+            if active.refused is None:
                 active.advance(module.__name__)
         _watch()
 
 
 def _watch() -> None:
-    _watcher.wait_for(
-        {part.module for active in _active.values() if not active.why for part in active.missing()}
-    )
+    waiting = [active for active in _active.values() if active.refused is None]
+    _watcher.wait_for({part.module for active in waiting for part in active.missing()})
 
 
 _watcher = Watcher(_imported)

@@ -17,10 +17,11 @@ import beside
 """
 
 
-def run(*arguments, cwd=None):
+def run(*arguments, cwd=None, output=subprocess.PIPE):
     return subprocess.run(
         [sys.executable, "-m", "fastws.accelerate", *arguments],
-        capture_output=True,
+        stdout=output,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=60,
         cwd=cwd,
@@ -34,6 +35,15 @@ def program(tmp_path):
     path.write_text(PROGRAM.format(path=str(tmp_path)))
     (tmp_path / "beside.py").write_text("print('beside')")
     return path
+
+
+@pytest.mark.parametrize("option", ["--list", "--check"])
+def test_a_reader_that_has_enough_is_no_error(option):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        done = run(option, output=output)
+    assert (done.returncode, done.stderr) == (run(option).returncode, "")
 
 
 def test_runs_a_script_with_its_own_arguments(program):

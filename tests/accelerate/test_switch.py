@@ -2,12 +2,13 @@
 
 import importlib
 import sys
+from dataclasses import fields
 
 import pytest
 
 import fastws
 from fastws.accelerate import Status, restore, status, switch
-from fastws.accelerate.patching import Part, Replacement, Target
+from fastws.accelerate.patching import Part, Replacement, Target, Unneeded
 
 SOURCE = """
 def double(x):
@@ -258,6 +259,28 @@ def test_what_others_have_replaced_since_is_left_to_them(guest):
     assert core.double is original
 
 
+def test_what_was_still_waited_for_had_nothing_to_restore(guest):
+    guest()
+    fastws.accelerate("guest")
+    row = restore()["guest"]
+    assert (row.status, row.why) == (Status.RESTORED, "nothing was replaced yet")
+    assert load().double is not new_double
+
+
+def test_what_is_as_good_without_is_not_skipped(guest, monkeypatch):
+    target = guest()
+
+    class Content(Target):
+        def check_version(self):
+            raise Unneeded("good as it is")
+
+    content = Content(*(getattr(target, field.name) for field in fields(Target)))
+    monkeypatch.setitem(switch.TARGETS, "guest", content)
+    row = fastws.accelerate("guest")["guest"]
+    assert (row.status, row.why) == (Status.UNNEEDED, "good as it is")
+    assert len(restore("guest")) == 0
+
+
 def test_a_subclass_keeps_its_own_methods(guest):
     guest()
     core = load()
@@ -320,5 +343,4 @@ def test_everything_that_is_installed_passes_its_self_check():
     from fastws.accelerate.__main__ import _check
 
     for row in _check(None, "frames"):
-        skipped = row.status is Status.SKIPPED
-        assert not skipped or row.why == "not installed" or row.target == "wsaccel", row
+        assert row.status is not Status.SKIPPED or row.why == "not installed", row

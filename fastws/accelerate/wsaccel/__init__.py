@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 
-from ..patching import Part, Refused, Replacement, Target
+from ..patching import Part, Replacement, Target, Unneeded
 from .utf8validator import Utf8Validator
 from .xormask import XorMaskerNull, XorMaskerSimple, createXorMasker
 
@@ -32,9 +32,9 @@ class _Face(Target):
         found = sys.modules.get("wsaccel")
         if found is None:
             if importlib.util.find_spec("wsaccel") is not None:
-                raise Refused("the real one is installed, and will be used")
+                raise Unneeded("the real one is installed, and will be used")
         elif found is not sys.modules[__name__]:
-            raise Refused("the real one is in use")
+            raise Unneeded("the real one is in use")
 
 
 def _replace(module: ModuleType) -> Iterable[Replacement]:
