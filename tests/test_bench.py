@@ -254,6 +254,7 @@ def test_pure_python_alone_is_measured_too():
         (["--sizes", "5x"], "'5x' is not a size"),
         (["--sizes", "-1"], "--sizes"),
         (["--sizes", "1024MiB"], "1024MiB is too large: the limit is"),
+        (["--sizes", "99GiB"], "99GiB is too large: the limit is"),
         (["--connections", "0"], "'0' connections: write numbers from 1 to"),
         (["--connections", "1000000"], "'1000000' connections: write numbers from 1 to"),
         (["--rounds", "none"], "'none' rounds: write a number from 1 to"),

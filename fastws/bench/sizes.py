@@ -12,7 +12,11 @@ MIB = 1024 * 1024
 # The one-byte-at-a-time definition judges every size, so a larger one would take minutes.
 MAX_SIZE = 16 * MIB
 
-_UNITS = {"": 1, "b": 1, "k": KIB, "kb": KIB, "kib": KIB, "m": MIB, "mb": MIB, "mib": MIB}
+_UNITS: dict[str, int] = {"": 1, "b": 1} | {
+    unit: 1024**power
+    for power, letter in enumerate("kmgt", 1)
+    for unit in (letter, f"{letter}b", f"{letter}ib")
+}
 
 
 def parse_size(text: str) -> int:

@@ -8,8 +8,8 @@ from ..figures import Key, Results
 from ..jobs import Job
 from ..run import Run
 from ..sizes import KIB
-from ..table import Spec, Table, matrix, microseconds, number
-from .serving import echo_turns, places, size_title
+from ..table import Spec, Table, matrix
+from .serving import columns, echo_turns, places, size_title
 
 __all__ = ["measure", "tables"]
 
@@ -32,16 +32,11 @@ def measure(run: Run, scenario: str) -> None:
 
 def tables(results: Results, scenario: str) -> Iterator[Table]:
     """Yield one table: deliveries per second, and the CPU time of each."""
-    specs = []
+    specs: list[Spec] = []
     for place in places(results, scenario):
         _, size, connections = place
         group = f"{size_title(size)}, {connections} receivers"
-        rate = results.column(scenario, *place, "rate")
-        cpu = results.column(scenario, *place, "cpu")
-        specs += [
-            Spec(group, "sent/s", rate, number),
-            Spec(group, "CPU µs", cpu, microseconds),
-        ]
+        specs += columns(results, scenario, place, group, "sent/s")
     if specs:
         note = "per message received by one connection"
         yield matrix(results, scenario, "broadcast", specs, [note])

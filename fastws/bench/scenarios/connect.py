@@ -15,8 +15,8 @@ from ..load import CLOSE_FRAME, NO_REPLY, REPLY_SECONDS, LoadFailed, request_for
 from ..machine import pinned
 from ..readiness import Readiness
 from ..run import Run
-from ..table import Spec, Table, matrix, microseconds, number
-from .serving import places
+from ..table import Spec, Table, matrix
+from .serving import columns, places
 
 __all__ = ["measure", "tables"]
 
@@ -112,15 +112,10 @@ class _Visit:
 
 def tables(results: Results, scenario: str) -> Iterator[Table]:
     """Yield one table."""
-    specs = []
+    specs: list[Spec] = []
     for place in places(results, scenario):
         group = f"{place[2]} at once"
-        rate = results.column(scenario, *place, "rate")
-        cpu = results.column(scenario, *place, "cpu")
-        specs += [
-            Spec(group, "opened/s", rate, number),
-            Spec(group, "CPU µs", cpu, microseconds),
-        ]
+        specs += columns(results, scenario, place, group, "opened/s")
     if specs:
         note = "TCP, opening handshake and closing handshake of each; plain, no extension"
         yield matrix(results, scenario, "connections accepted", specs, [note])

@@ -13,8 +13,8 @@ from ..contenders import Kind
 from ..figures import Key, Results
 from ..machine import pinned
 from ..run import Run
-from ..table import Spec, Table, matrix, microseconds, number
-from .serving import places, size_title
+from ..table import Spec, Table, matrix
+from .serving import columns, places, size_title
 
 __all__ = ["measure", "tables"]
 
@@ -68,15 +68,10 @@ def _measure(run: Run, scenario: str, who: tuple[str, str, str], receivers: int)
 
 def tables(results: Results, scenario: str) -> Iterator[Table]:
     """Yield one table: deliveries per second, and the CPU time of each."""
-    specs = []
+    specs: list[Spec] = []
     for place in places(results, scenario):
         group = f"{size_title(place[1])}, {place[2]} receivers"
-        rate = results.column(scenario, *place, "rate")
-        cpu = results.column(scenario, *place, "cpu")
-        specs += [
-            Spec(group, "sent/s", rate, number),
-            Spec(group, "CPU µs", cpu, microseconds),
-        ]
+        specs += columns(results, scenario, place, group, "sent/s")
     if specs:
         note = "per message received by one socket; of servers, not of brokers"
         yield matrix(results, scenario, "rooms", specs, [note])

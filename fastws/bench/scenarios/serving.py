@@ -55,12 +55,16 @@ def places(results: Results, scenario: str) -> Sequence[tuple[str, int, int]]:
 
 
 def columns(
-    results: Results, scenario: str, place: tuple[str, int, int], group: str
+    results: Results,
+    scenario: str,
+    place: tuple[str, int, int],
+    group: str,
+    heading: str = "msg/s",
 ) -> Sequence[Spec]:
-    """Return the rate and the CPU time at one place."""
+    """Return the rate and the CPU time at one place; ``heading`` says of what the rate is."""
     rate = results.column(scenario, *place, "rate")
     cpu = results.column(scenario, *place, "cpu")
-    return [Spec(group, "msg/s", rate, number), Spec(group, "CPU µs", cpu, microseconds)]
+    return [Spec(group, heading, rate, number), Spec(group, "CPU µs", cpu, microseconds)]
 
 
 def connections_title(connections: int) -> str:
