@@ -14,7 +14,17 @@ from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 TEXT = "Grüße, 世界 🌍"
-MESSAGES = ["", "x", TEXT, TEXT * 20_000, b"", b"\xff\0" * 300, bytes(40_000), bytes(3_000_000)]
+MESSAGES = [
+    "",
+    "x",
+    TEXT,
+    TEXT * 20_000,
+    "x" * 300_000,
+    b"",
+    b"\xff\0" * 300,
+    bytes(40_000),
+    bytes(3_000_000),
+]
 
 
 class Echo(WebSocketHandler):

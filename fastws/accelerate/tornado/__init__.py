@@ -31,11 +31,12 @@ def _replace_mask(module: ModuleType) -> Iterable[Replacement]:
 
 
 def _replace_frames(module: ModuleType) -> Iterable[Replacement]:
-    from .frames import receive_frame, write_frame
+    from .frames import receive_frame, write_frame, write_message
 
     protocol = module.WebSocketProtocol13
     yield Replacement(protocol, "_receive_frame", receive_frame, _HOMES)
     yield Replacement(protocol, "_write_frame", write_frame, _HOMES)
+    yield Replacement(protocol, "write_message", write_message, _HOMES)
 
 
 TARGET = Target(

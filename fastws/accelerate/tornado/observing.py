@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -27,20 +28,34 @@ def observe_frames(module: ModuleType) -> object:
         for data in (*PAYLOADS[::5], bytes(126), bytes(70_000), bytes(300_000))
         for flags in (0, 0x40)
     ]
+    told = [
+        _write_message(module, masked, message, binary)
+        for masked in (True, False)
+        for message in ("", "x", "é" * 200_000, "x" * 300_000, b"x", bytes(300_000), {"x": 1})
+        for binary in (False, True)
+    ]
     received = [
         observe_stream(module, [stream], max_size)
         for masked in (True, False)
         for stream in (*STREAMS[masked], *_large(masked))
         for max_size in (150, 2**20)
     ]
-    return written, received
+    return written, told, received
 
 
 def _large(masked: bool) -> list[bytes]:
     """Streams with messages of more than a piece, whole and cut."""
-    head = bytes.fromhex("82ff 00000000 00030d40" if masked else "827f 00000000 00030d40")
-    frame = head + (b"mask" if masked else b"") + bytes(range(250)) * 800
-    return [frame * 2 + b"\x81\x00", frame[:-1], frame[:150_000]]
+    key = b"mask" if masked else b""
+    length = (b"\xff" if masked else b"\x7f") + (200_000).to_bytes(8, "big")
+    data = bytes(range(250)) * 800
+
+    def frame(first: int, payload: bytes) -> bytes:
+        return bytes([first]) + length + key + (apply_mask(payload, key) if key else payload)
+
+    binary, text = frame(0x82, data), frame(0x81, b"text" * 50_000)
+    encoded = frame(0x81, "é".encode() * 100_000)
+    cut = [binary[:-1], text[:150_000]]
+    return [binary * 2 + b"\x81\x00", text + encoded + text, frame(0x81, data), *cut]
 
 
 class _Future:
@@ -61,12 +76,15 @@ class _Stream:
 
     def __init__(self, data: bytes = b"", closed: type[Exception] = EOFError) -> None:
         self.written = b""
+        self.closes_at = math.inf
         self.calls: list[str] = []
         self._data = data
         self._closed = closed
 
     def write(self, data: bytes) -> _Future:
         self.written += data
+        if len(self.written) >= self.closes_at:
+            raise self._closed
         return _Future()
 
     async def read_bytes(self, length: int) -> bytes:
@@ -104,14 +122,29 @@ def _write(module: ModuleType, masked: bool, *arguments: Any) -> object:
     protocol = module.WebSocketProtocol13(_Handler(), masked, module._WebSocketParams())
     protocol.stream = _Stream()
     future = protocol._write_frame(*arguments)
-    written = protocol.stream.written
-    length = len(arguments[2])
-    if masked:
-        # Each time it is another key.
-        head = len(written) - length - 4
-        payload = apply_mask(written[head + 4 :], written[head : head + 4])
-        written = written[:head] + payload
-    return type(future), written, protocol._wire_bytes_out
+    return type(future), _unmasked(protocol, len(arguments[2])), protocol._wire_bytes_out
+
+
+def _write_message(module: ModuleType, masked: bool, message: Any, binary: bool) -> object:
+    """Write to a stream that closes when it has all: what would wait for it needs a loop."""
+    protocol = module.WebSocketProtocol13(_Handler(), masked, module._WebSocketParams())
+    protocol.stream = _Stream(closed=module.StreamClosedError)
+    payload = module.tornado.escape.json_encode(message) if isinstance(message, dict) else message
+    length = len(module.tornado.escape.utf8(payload))
+    protocol.stream.closes_at = length + 2
+    error = outcome(protocol.write_message, message, binary)
+    counts = protocol._message_bytes_out, protocol._wire_bytes_out
+    return error, _unmasked(protocol, length), counts
+
+
+def _unmasked(protocol: Any, length: int) -> bytes:
+    """Return the frame that was written, with a payload of ``length`` that can be compared."""
+    written: bytes = protocol.stream.written
+    if not protocol.mask_outgoing:
+        return written
+    # Each time it is another key.
+    head = len(written) - length - 4
+    return written[:head] + apply_mask(written[head + 4 :], written[head : head + 4])
 
 
 def observe_stream(module: ModuleType, pieces: Sequence[bytes], max_size: int = 2**20) -> object:
