@@ -13,6 +13,7 @@ if CHOICE not in ("", "0", "1"):
     sys.exit(f"FASTWS_EXTENSIONS must be 1 (required), 0 (pure Python) or unset, not {CHOICE!r}")
 
 SIMD = "fastws/_simd"
+SHARED = "fastws._cyutility"  # the part of Cython's run time that modules need not have each
 
 # Cython generates more than a module uses: the linker leaves it out.
 LEAN = {
@@ -85,6 +86,7 @@ def extensions():
 
     return cythonize(
         [
+            Extension(SHARED, ["fastws/_cyutility.c"], **LEAN),
             kernel("_mask", "cpu", "mask"),
             kernel("_frame", "cpu", "mask", "utf8"),
             Extension("fastws._wire", ["fastws/_wire.pyx"], **LEAN),
@@ -94,6 +96,8 @@ def extensions():
             quick("sync", "blocking"),
             hot("accelerate.aiohttp", "reader"),
         ],
+        shared_utility_qualified_name=SHARED,
+        shared_utility_features_disabled=["MemoryView"],  # nobody uses typed ones
         build_dir="build",  # every .c in the tree is hand-written
         force=True,  # Cython does not see that a .pxd of another name has changed
         compiler_directives={
