@@ -749,6 +749,9 @@ cdef class PayloadReader:
 
     With ``text`` the payload is a str if it is ASCII. Otherwise, also of a text with other
     characters, it is bytes, and nobody has looked whether they are UTF-8.
+
+    Raises ValueError for a negative length, or a key that is not 4 bytes; OverflowError for a
+    length that no object can have.
     """
 
     def __init__(self, Py_ssize_t length, masking_key=None, *, bint text=False):
