@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import sys
-import tracemalloc
 
 import pytest
 from connections.running import until
@@ -205,6 +204,7 @@ async def test_an_app_that_sends_without_end_leaves_others_their_turn():
 
 
 async def test_a_flood_of_empty_messages_and_pings_does_not_grow_memory():
+    tracemalloc = pytest.importorskip("tracemalloc")
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):
