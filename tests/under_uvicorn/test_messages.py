@@ -6,6 +6,8 @@ import gc
 import sys
 
 import pytest
+
+pytest.importorskip("uvicorn.config", reason="uvicorn is not installed")
 from connections.running import until
 from wire import BINARY, CONTINUATION, TEXT, frame
 
