@@ -5,7 +5,7 @@ VENV ?= .venv
 # What failed while two processes had the machine gets a second chance, alone.
 AGAIN = FASTWS_EXTENSIONS=$(1) $(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none
 
-.PHONY: help bench test lint wheel sdist sanitizers fuzz leaks autobahn systems docs workflows hooks clean
+.PHONY: help bench test lint wheel sdist sanitizers valgrind fuzz leaks autobahn systems docs workflows hooks clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ lint: $(VENV)/bin/python  ## Check style and types
 sanitizers:  ## Run the kernel tests under AddressSanitizer and UBSan (2 min)
 	.ci/sanitizers
 
+valgrind:  ## Run the kernel tests under valgrind: nothing unwritten is read (10 min, CPython 3.12 or newer)
+	.ci/valgrind $(PYTHON)
+
 fuzz:  ## Fuzz every parser for a while
 	.ci/fuzz 60
 
@@ -44,8 +47,8 @@ wheel:  ## Build the wheel of this machine into dist/, check it, try it in an em
 sdist:  ## Build the source distribution, and test from what is in it
 	.ci/sdist
 
-systems:  ## PyPy, arm64, s390x, i386, musl, a processor without AVX, threads without a lock (root)
-	for system in pypy nehalem arm64 s390x i386 musl free-threaded; do .ci/$$system || exit 1; done
+systems:  ## PyPy, arm64, s390x, i386, musl, WebAssembly, no AVX, threads without a lock (root)
+	for system in pypy nehalem arm64 s390x i386 musl pyodide free-threaded; do .ci/$$system || exit 1; done
 
 docs:  ## Build the documents into build/docs
 	.ci/docs

@@ -32,6 +32,8 @@ templates_path: list[str] = []
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 myst_heading_anchors = 4
+linkcheck_timeout = 20
+linkcheck_retries = 3
 copybutton_prompt_text = "$ "
 
 autodoc_member_order = "bysource"
@@ -43,11 +45,15 @@ python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
 
 
-def let_long_names_break(app: object, doctree: nodes.document, docname: str) -> None:
-    """Say where paths and names in the text may break, so that tables fit a phone."""
+def break_names(app: object, doctree: nodes.document, docname: str) -> None:
+    """Say where long paths and names may break, so that tables fit a phone; short ones may not."""
     for literal in list(doctree.findall(nodes.literal)):
         text = literal.astext()
-        if len(text) > 20 and " " not in text:
+        if " " in text:
+            continue
+        if len(text) <= 20:
+            literal["classes"].append("whole")
+        else:
             shown = _break.sub(r"\1<wbr>", html.escape(text))
             code = f'<code class="docutils literal notranslate">{shown}</code>'
             literal.replace_self(nodes.raw("", code, format="html"))
@@ -69,4 +75,4 @@ def leave_out_constructors(
 
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", leave_out_constructors)
-    app.connect("doctree-resolved", let_long_names_break)
+    app.connect("doctree-resolved", break_names)

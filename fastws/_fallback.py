@@ -549,6 +549,9 @@ class PayloadReader:
 
     With ``text`` the payload is a str if it is ASCII. Otherwise, also of a text with other
     characters, it is bytes, and nobody has looked whether they are UTF-8.
+
+    Raises ValueError for a negative length, or a key that is not 4 bytes; OverflowError for a
+    length that no object can have.
     """
 
     def __init__(
@@ -556,6 +559,8 @@ class PayloadReader:
     ) -> None:
         if length < 0:
             raise ValueError(f"length must not be negative, not {length}")
+        if length > sys.maxsize:
+            raise OverflowError("Python int too large to convert to C ssize_t")
         self._key = bytes(4) if masking_key is None else _read_key(masking_key)
         self._text = text
         self._whole = length

@@ -157,8 +157,8 @@ cdef class Utf8Validator:
     """Validate a text that arrives in pieces; know of the first bad byte when it arrives."""
 
     cdef Utf8State _state
-    cdef readonly bint valid
-    cdef readonly object position
+    cdef bint _valid
+    cdef uint64_t _position
 
     def __cinit__(self):
         self.reset()
@@ -167,13 +167,24 @@ cdef class Utf8Validator:
         """Start a new text."""
         with cython.critical_section(self):
             self._state.missing = 0
-            self.valid = True
-            self.position = 0
+            self._valid = True
+            self._position = 0
+
+    @property
+    def valid(self):
+        with cython.critical_section(self):
+            return self._valid
+
+    @property
+    def position(self):
+        with cython.critical_section(self):
+            return self._position
 
     @property
     def complete(self):
         """Whether the text so far is valid and ends with a whole code point."""
-        return self.valid and self._state.missing == 0
+        with cython.critical_section(self):
+            return self._valid and self._state.missing == 0
 
     def receive(self, data):
         """Take the next piece; return False from the first byte on that no valid text could have.
@@ -185,14 +196,14 @@ cdef class Utf8Validator:
         PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
         try:
             with cython.critical_section(self):
-                if self.valid:
+                if self._valid:
                     good = fastws_utf8_receive(_utf8_row, <fastws_utf8_state *> &self._state,
                                                <const uint8_t *> source.buf, source.len)
-                    self.valid = good == <size_t> source.len
-                    self.position += good
+                    self._valid = good == <size_t> source.len
+                    self._position += good
+                return self._valid
         finally:
             PyBuffer_Release(&source)
-        return self.valid
 
 
 cdef inline Py_ssize_t _header_length(uint8_t second) noexcept nogil:
@@ -749,6 +760,9 @@ cdef class PayloadReader:
 
     With ``text`` the payload is a str if it is ASCII. Otherwise, also of a text with other
     characters, it is bytes, and nobody has looked whether they are UTF-8.
+
+    Raises ValueError for a negative length, or a key that is not 4 bytes; OverflowError for a
+    length that no object can have.
     """
 
     def __init__(self, Py_ssize_t length, masking_key=None, *, bint text=False):

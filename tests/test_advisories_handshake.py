@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from handshakes import REQUEST_HEADERS
 from peers import (
@@ -233,9 +235,20 @@ def test_what_a_request_says_is_not_repeated_raw_in_the_answer():
     assert b"Content-Type: text/plain" in head
 
 
-def test_an_origin_is_matched_as_a_whole():
-    for origin in ("https://example.com.evil.net", "https://evil.net/https://example.com", "null"):
-        handshake = ServerHandshake(origins=["https://example.com"])
+@pytest.mark.parametrize(
+    "listed", ["https://example.com", re.compile(r"https://example\.com")], ids=["str", "pattern"]
+)
+def test_an_origin_is_matched_as_a_whole(listed):
+    lookalikes = (
+        "https://example.com.evil.net",
+        "https://evil.net/https://example.com",
+        "https://example.com:444",
+        "http://example.com",
+        "null",
+        "",
+    )
+    for origin in lookalikes:
+        handshake = ServerHandshake(origins=[listed])
         server = Protocol(Role.SERVER, handshake=handshake)
         server.receive_data(request_lines(Origin=origin))
         server.send_response(server.accept())

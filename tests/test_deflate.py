@@ -451,8 +451,9 @@ def test_corrupt_data_is_invalid_data(payload, zlib_name):
 def test_a_peer_cannot_look_back_where_no_context_is_agreed(zlib_name):
     state = new_state(Deflate(zlib=zlib_name), no_context_takeover=True)
     assert state.decompress(bytes.fromhex("f248cdc9c90700"), None, True) == b"Hello"
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as caught:
         state.decompress(bytes.fromhex("f200110000"), None, True)
+    assert caught.value.code == CloseCode.INVALID_DATA
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)

@@ -127,7 +127,10 @@ def test_a_kernel_object_used_by_many_threads_at_once_stays_whole(frame_kernel):
             if not frames.add(b"x" * (i % 700), True):
                 frames.clear()
             assert len(memoryview(frames)) <= 8 * 1024
-            validator.receive(b"plain")
+            assert validator.receive(b"plain")
+            assert validator.valid
+            assert validator.complete
+            assert validator.position >= 0
             validator.reset()
 
     in_threads(use)

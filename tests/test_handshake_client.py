@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 
 import pytest
 from handshakes import (
@@ -48,10 +49,12 @@ def test_the_request_has_what_the_rfc_asks_for():
     )
 
 
-def test_every_handshake_has_its_own_key_of_16_bytes():
+def test_every_handshake_has_its_own_key_of_16_bytes(monkeypatch):
     keys = {ClientHandshake(URI).key for _ in range(10)}
     assert len(keys) == 10
     assert {len(base64.b64decode(key, validate=True)) for key in keys} == {16}
+    monkeypatch.setattr(os, "urandom", lambda size: bytes(range(size)))
+    assert base64.b64decode(ClientHandshake(URI).key) == bytes(range(16))
 
 
 def test_additional_headers_replace_those_that_can_be():

@@ -17,7 +17,8 @@ LAYERS = [
     "accelerate uvicorn",
     "command_line",
     "aio sync",
-    "options proxy reconnect attributes answers conversion broadcasting listeners openmetrics",
+    "options proxy reconnect attributes answers conversion broadcasting listeners secure"
+    " openmetrics",
     "protocol",
     "opening writer keepalive",
     "prepared",
@@ -34,7 +35,7 @@ LAYER = {module: i for i, line in enumerate(LAYERS) for module in line.split()}
 
 KERNELS = {"_mask", "_frame", "_fallback"}
 WORLD = {"socket", "ssl", "select", "selectors", "asyncio", "threading", "time"}
-MEETS_THE_WORLD = {"listeners", "aio", "sync", "__main__", "cli", "bench", "rooms"}
+MEETS_THE_WORLD = {"listeners", "secure", "aio", "sync", "__main__", "cli", "bench", "rooms"}
 GUESTS = {"accelerate", "uvicorn"}  # they live in other people's servers
 VAGUE = {"utils", "util", "helpers", "common", "types", "models", "misc", "base"}
 

@@ -1,6 +1,7 @@
 """A payload that comes in pieces, straight into the object it will be."""
 
 import random
+import sys
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_the_shortest_payloads(frame_kernel, length, text):
 
 @pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
 def test_memory_is_given_as_the_bytes_come(frame_kernel, text):
-    length = 1 << 40
+    length = sys.maxsize // 2
     reader = frame_kernel.PayloadReader(length, KEY, text=text)
     with memoryview(reader.get_buffer()) as view:
         assert 0 < len(view) <= MIB
@@ -84,6 +85,15 @@ def test_a_payload_outgrows_the_memory_of_its_beginning(frame_kernel, text):
         reader.buffer_updated(count)
         held.append(buffer)
     assert reader.payload() == (payload.decode() if text else payload)
+
+
+def test_a_length_that_no_object_can_have_is_refused(frame_kernel):
+    reader = frame_kernel.PayloadReader(sys.maxsize)
+    assert reader.missing == sys.maxsize
+    with pytest.raises(OverflowError, match="too large"):
+        frame_kernel.PayloadReader(sys.maxsize + 1)
+    with pytest.raises(ValueError, match="must not be negative"):
+        frame_kernel.PayloadReader(-1)
 
 
 def test_takes_no_more_than_its_own(frame_kernel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .._kernels import PayloadReader, parse_header
@@ -48,7 +49,7 @@ class Arriving:
         max_length: int | None,
         decode: bool = False,
     ) -> Arriving | None:
-        """Begin the frame at ``offset``; None unless it is large, incomplete and allowed.
+        """Begin the frame at ``offset``; None unless it is large, incomplete, possible and allowed.
 
         ``masked`` is as in ``take_frames``. With ``decode`` whole texts become str as above.
         """
@@ -60,7 +61,7 @@ class Arriving:
             return None
         if (
             header is None
-            or header.payload_length < _LARGE
+            or not _LARGE <= header.payload_length <= sys.maxsize
             or (max_length is not None and header.payload_length > max_length)
             or (masked is not None and (header.masking_key is not None) != masked)
         ):

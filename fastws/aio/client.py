@@ -15,6 +15,7 @@ from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import Retries, backoff, process_exception
+from ..secure import default_context
 from ..uri import parse_uri
 from .connection import Connection, retrieve_exception
 from .hot import SocketTransport
@@ -186,7 +187,8 @@ class connect:
             return TransportProtocol(connection)
 
         if uri.secure:
-            kwargs.setdefault("ssl", True)
+            if kwargs.setdefault("ssl", True) is True:
+                kwargs["ssl"] = default_context()
             kwargs.setdefault("server_hostname", uri.host)
         else:
             # After a redirect from wss, which a client must not follow, or none at all.
@@ -213,7 +215,7 @@ class connect:
         connection: ClientConnection,
         uri: URI,
         *,
-        ssl: Union[ssl_module.SSLContext, Literal[True], None] = None,
+        ssl: Optional[ssl_module.SSLContext] = None,
         server_hostname: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
@@ -221,11 +223,10 @@ class connect:
         if ssl is None:
             SocketTransport(loop, sock, connection)
             return
-        context = ssl_module.create_default_context() if ssl is True else ssl
-        if not isinstance(context, ssl_module.SSLContext):
+        if not isinstance(ssl, ssl_module.SSLContext):
             sock.close()
             raise TypeError(f"ssl must be an ssl.SSLContext or True, not {ssl!r}")
-        handshake = TLSHandshake(loop, sock, connection, context, server_hostname=server_hostname)
+        handshake = TLSHandshake(loop, sock, connection, ssl, server_hostname=server_hostname)
         try:
             await handshake.done
         except BaseException:

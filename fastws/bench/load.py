@@ -92,7 +92,9 @@ class Load:
                 opened.enter_context(open_socket(ports[i % len(ports)], tls=tls))
                 for i in range(connections)
             ]
-            for sock in self._sockets[: 1 if broadcast else None]:
+            # Handlers begin in the order of their connections: once the last one has spoken, all
+            # are there to be told.
+            for sock in [self._sockets[-1], self._sockets[0]] if broadcast else self._sockets:
                 # One message alone first, so that the server sees where it ends.
                 self._check(sock, request, reply)
                 if self._at_once > 1:

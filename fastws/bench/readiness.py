@@ -33,7 +33,8 @@ class Readiness:
     def wait(self, seconds: float | None) -> list[int]:
         """Return those that are ready, after ``seconds`` at most; None waits for ever."""
         if self._epoll is not None:
-            return [descriptor for descriptor, _ in self._epoll.poll(seconds)]
+            limit = -1 if seconds is None else seconds  # PyPy's knows no None
+            return [descriptor for descriptor, _ in self._epoll.poll(limit)]
         assert self._selector is not None
         return [key.fd for key, _ in self._selector.select(seconds)]
 

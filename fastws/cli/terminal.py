@@ -142,6 +142,24 @@ class Editor(_Screen):
         self._patched.close()
 
 
+def _read_line() -> str:
+    """Do what ``input`` does, with the editing that terminals have themselves.
+
+    ``input`` would hold the lock of C's stdin while it waits, and newer C libraries wait for that
+    lock at the end of the process.
+    """
+    print(PROMPT, end="", flush=True)
+    line = b""
+    while not line.endswith(b"\n"):
+        chunk = os.read(0, CHUNK_BYTES)
+        if not chunk:
+            if not line:
+                raise EOFError
+            break
+        line += chunk
+    return line.rstrip(b"\r\n").decode()
+
+
 class InputEditor(_Screen):
     """A terminal with ``input()`` in a thread; readline gives it arrow keys and history."""
 
@@ -149,6 +167,7 @@ class InputEditor(_Screen):
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._has_readline = _can_import("readline") and os.environ.get("TERM") != "dumb"
+        self._has_input = self._has_readline or os.name == "nt"
         self._asked: queue.SimpleQueue[asyncio.Future[str]] = queue.SimpleQueue()
         self._typing = False
         _restore_terminal_at_exit()
@@ -159,7 +178,7 @@ class InputEditor(_Screen):
             future = self._asked.get()
             result: str | BaseException
             try:
-                result = input(PROMPT)
+                result = input(PROMPT) if self._has_input else _read_line()
             except (EOFError, OSError, UnicodeDecodeError) as error:
                 result = error if isinstance(error, EOFError) else EOFError()
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody needs it

@@ -15,6 +15,7 @@ from ..http11 import USER_AGENT
 from ..options import ClientOptions, water_marks
 from ..proxy import find_proxy, open_proxy, raise_proxy_error
 from ..reconnect import Retries, backoff, process_exception
+from ..secure import default_context
 from ..uri import parse_uri
 from .channel import NEVER
 from .connection import Connection
@@ -152,7 +153,7 @@ class reconnect:
             return sock
         try:
             sock.settimeout(_left(deadline))
-            context = self._ssl or ssl_module.create_default_context()
+            context = self._ssl or default_context()
             return context.wrap_socket(
                 sock, server_hostname=self._server_hostname or options.uri.host
             )

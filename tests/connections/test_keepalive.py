@@ -163,11 +163,11 @@ async def test_any_byte_from_the_peer_is_a_sign_of_life(network):
             got.append(message)
 
     got = []
-    options = {"ping_interval": 0.05, "ping_timeout": 0.05}
+    options = {"ping_interval": 0.05, "ping_timeout": 0.25}
     async with network.serve(handler, **options), network.raw() as raw:
         for _ in range(20):  # it never answers a ping, but it speaks
             await raw.send(1, "alive")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
         await raw.send_close()
         assert await raw.recv_close() == (1000, "")
     assert len(got) == 20

@@ -45,10 +45,20 @@ async def test_a_proxy_is_asked_for_the_server(network, kind):
 @pytest.mark.parametrize("kind", KINDS)
 async def test_credentials_go_to_the_proxy(network, kind):
     user = ("user", "secret")
-    async with network.serve(echo), Proxy(kind, user=user) as proxy:
+    requests = []
+
+    def process_request(ws, request):
+        requests.append(request)
+
+    async with (
+        network.serve(echo, process_request=process_request),
+        Proxy(kind, user=user) as proxy,
+    ):
         async with network.connect(proxy=proxy.uri):
             pass
         assert proxy.users == [user]
+    [request] = requests
+    assert not {"authorization", "proxy-authorization"} & {name.lower() for name in request.headers}
 
 
 async def test_the_environment_names_the_proxy(network, monkeypatch):

@@ -25,6 +25,7 @@ from connections.scripted import (
     random_handler,
     same,
 )
+from connections.test_operations import of_cpython
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -112,6 +113,7 @@ async def test_tracing_changes_nothing(install):
     assert ("random_step", "return") in seen
 
 
+@of_cpython
 @pytest.mark.parametrize("start", STARTS)
 async def test_an_abandoned_handler_is_collected(start):
     ended = []
@@ -169,6 +171,7 @@ async def test_an_ended_handler_leaves_nothing_with_the_feed(start):
     assert not waiter.waiting
 
 
+@of_cpython
 @pytest.mark.parametrize("start", STARTS)
 def test_a_loop_that_ends_early_ends_the_handler(start):
     loop = new_loop("asyncio")

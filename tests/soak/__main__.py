@@ -61,8 +61,8 @@ def _authority(directory: Path) -> tuple[str | None, str | None]:
 
 def main(given: list[str] | None = None) -> int:
     """Run; return the exit code."""
-    if sys.platform != "linux":
-        print("the soak reads /proc and uses 127.0.0.0/8: it runs on Linux only")
+    if sys.platform != "linux" or sys.implementation.name != "cpython":
+        print("the soak reads /proc and counts CPython's blocks: it runs on Linux and CPython only")
         return 1
     arguments = _arguments(given)
     allowed = raise_open_files(arguments.idle + _OTHER_FILES)

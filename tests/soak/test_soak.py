@@ -15,7 +15,10 @@ from soak.report import Report
 SECONDS = 100  # far more than it takes on a loaded machine
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the soak runs on Linux only")
+@pytest.mark.skipif(
+    sys.platform != "linux" or sys.implementation.name != "cpython",
+    reason="the soak runs on Linux and CPython only",
+)
 def test_a_short_soak_finds_nothing():
     options = "--minutes 0.05 --idle 100 --holders 1 --actors 8 --keepalive 1 20 --seed 1"
     done = subprocess.run(

@@ -79,6 +79,15 @@ async def accept(receive, send, **event):
     await send({"type": "websocket.accept", **event})
 
 
+async def standstill(number):
+    """Wait until ``number()`` has begun to grow and no longer does; return it."""
+    before, now = 0, number()
+    while now == 0 or now != before:
+        await asyncio.sleep(0.05)
+        before, now = now, number()
+    return now
+
+
 async def echo(scope, receive, send):
     """Send back what comes, until the peer goes."""
     await accept(receive, send)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from connections.running import until
 
-from .serving import serving
+from .serving import serving, standstill
 
 START = "websocket.http.response.start"
 BODY = "websocket.http.response.body"
@@ -30,6 +30,19 @@ def start(status, *headers):
 
 def body(data=b"", more=False):
     return {"type": BODY, "body": data, "more_body": more}
+
+
+def cut_in_two(go_on):
+    """An app that sends half of a body, and the rest once it may go on."""
+
+    async def app(scope, receive, send):
+        await receive()
+        await send(start(404, (b"Content-Length", b"6")))
+        await send(body(b"abc", more=True))
+        await go_on.wait()
+        await send(body(b"def"))
+
+    return app
 
 
 async def answer(app, **options):
@@ -62,15 +75,7 @@ async def test_a_body_in_one_piece_gets_its_length(lines):
 
 async def test_a_body_of_announced_length_goes_out_piece_by_piece():
     go_on = asyncio.Event()
-
-    async def app(scope, receive, send):
-        await receive()
-        await send(start(404, (b"Content-Length", b"6")))
-        await send(body(b"abc", more=True))
-        await go_on.wait()
-        await send(body(b"def"))
-
-    async with serving(app) as site, site.client() as client:
+    async with serving(cut_in_two(go_on)) as site, site.client() as client:
         await client.send_request()
         head = await client.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 404 Not Found\r\n")
@@ -202,26 +207,14 @@ async def test_a_client_that_does_not_read_holds_a_long_body_up():
         async with site.client() as client:
             client.pause()
             await client.send_request()
-            before = -1
-            while before != sent:
-                before = sent
-                await asyncio.sleep(0.05)
-            assert 0 < sent < 1000
+            assert await standstill(lambda: sent) < 1000
             client.abort()
         await asyncio.wait_for(gone.wait(), 5)
 
 
 async def test_a_response_under_way_is_finished_when_the_server_shuts_down():
     go_on = asyncio.Event()
-
-    async def app(scope, receive, send):
-        await receive()
-        await send(start(404, (b"content-length", b"6")))
-        await send(body(b"abc", more=True))
-        await go_on.wait()
-        await send(body(b"def"))
-
-    async with serving(app) as site, site.client() as client:
+    async with serving(cut_in_two(go_on)) as site, site.client() as client:
         await client.send_request()
         await client.reader.readuntil(b"abc")
         stopping = site.stop()

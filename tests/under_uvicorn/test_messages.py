@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import gc
 import sys
-import tracemalloc
 
 import pytest
+
+pytest.importorskip("uvicorn.config", reason="uvicorn is not installed")
 from connections.running import until
 from wire import BINARY, CONTINUATION, TEXT, frame
 
 from fastws.uvicorn import WebSocketProtocol
 
-from .serving import Recorder, accept, echo, serving
+from .serving import Recorder, accept, echo, serving, standstill
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools", "zttp"])
@@ -135,10 +136,7 @@ async def test_reading_pauses_when_the_queue_is_full_and_goes_on_when_it_is_not(
         await until(lambda: connection.protocol.response)
         message = bytes(60_000)
         writing = asyncio.ensure_future(client.write(frame(BINARY, message, key=client.key) * 400))
-        before = -1
-        while before != connection.protocol.reader.bytes_received:
-            before = connection.protocol.reader.bytes_received
-            await asyncio.sleep(0.05)
+        await standstill(lambda: connection.protocol.reader.bytes_received)
         # What one read brought is kept; the rest waits in the sockets.
         assert connection._waiting() < 40
         assert not writing.done()
@@ -161,11 +159,7 @@ async def test_sending_waits_for_a_client_that_does_not_read():
 
     async with serving(app) as site, site.opened() as client:
         client.pause()
-        before = -1
-        while before != sent:
-            before = sent
-            await asyncio.sleep(0.05)
-        assert 0 < sent < 1000
+        assert await standstill(lambda: sent) < 1000
         client.resume()
         for _ in range(sent + 10):
             assert len((await client.recv()).payload) == 65536
@@ -212,6 +206,7 @@ async def test_an_app_that_sends_without_end_leaves_others_their_turn():
 
 
 async def test_a_flood_of_empty_messages_and_pings_does_not_grow_memory():
+    tracemalloc = pytest.importorskip("tracemalloc")
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):

@@ -86,37 +86,38 @@ async def test_each_connection_has_its_own_copy_of_the_lifespan_state():
     assert first is not second
 
 
-async def test_the_scheme_of_tls_is_wss(authority, client_tls):
-    app = Scopes()
+@pytest.fixture
+def certificate_files(authority):
+    """What uvicorn wants to know of a certificate for localhost."""
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     with (
         certificate.private_key_pem.tempfile() as key,
         certificate.cert_chain_pems[0].tempfile() as chain,
     ):
-        async with (
-            serving(app, ssl_keyfile=key, ssl_certfile=chain) as site,
-            site.opened(ssl=client_tls, server_hostname="localhost") as client,
-        ):
-            await client.send_close()
-            assert await client.recv_close() == (1000, "")
+        yield {"ssl_keyfile": key, "ssl_certfile": chain}
+
+
+async def test_the_scheme_of_tls_is_wss(certificate_files, client_tls):
+    app = Scopes()
+    async with (
+        serving(app, **certificate_files) as site,
+        site.opened(ssl=client_tls, server_hostname="localhost") as client,
+    ):
+        await client.send_close()
+        assert await client.recv_close() == (1000, "")
     assert app.seen[0]["scheme"] == "wss"
     assert app.seen[0]["client"] is not None
 
 
-async def test_messages_pass_over_tls(authority, client_tls):
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
+async def test_messages_pass_over_tls(certificate_files, client_tls):
     text = "é" * 200_000
-    with (
-        certificate.private_key_pem.tempfile() as key,
-        certificate.cert_chain_pems[0].tempfile() as chain,
+    async with (
+        serving(echo, **certificate_files) as site,
+        site.opened(ssl=client_tls, server_hostname="localhost") as client,
     ):
-        async with (
-            serving(echo, ssl_keyfile=key, ssl_certfile=chain) as site,
-            site.opened(ssl=client_tls, server_hostname="localhost") as client,
-        ):
-            for payload in ("short", text, "short"):
-                await client.send(TEXT, payload)
-                assert (await client.recv()).payload == payload.encode()
+        for payload in ("short", text, "short"):
+            await client.send(TEXT, payload)
+            assert (await client.recv()).payload == payload.encode()
 
 
 async def test_accepting_sends_the_servers_headers_and_those_of_the_app(lines):
