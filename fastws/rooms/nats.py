@@ -22,7 +22,7 @@ from nats.js.api import (
 
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
-from .link import within
+from .tasks import Whole, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -39,6 +39,7 @@ _CONNECT_SECONDS = 2
 _RETRY_SECONDS = 0.01
 _ASK_SECONDS = 4.0
 _REPLAY_BATCH = 500
+_LONGER_THAN_ANYONE_WAITS = 3600
 # The server notices for so long that a message is sent once more.
 _NOTICE_SECONDS = 120.0
 
@@ -54,6 +55,7 @@ class NatsEngine(Engine):
         self._client: Optional[Client] = None
         self._subscriptions: dict[str, Subscription] = {}
         self._receive: Optional[Receive] = None
+        self._flushes = Whole()
         self._epoch = 0
 
     async def connect(self, receive: Receive, lost: Callable[[Exception], None]) -> None:
@@ -117,6 +119,10 @@ class NatsEngine(Engine):
         if client is not None:
             with contextlib.suppress(Exception):
                 await within(1, client.close())
+            # When the connection breaks while the client closes it, these would wait for ever.
+            for subscription in list(client._subs.values()):
+                subscription._stop_processing()
+        await self._flushes.end()
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
         client = self._connected
@@ -129,7 +135,7 @@ class NatsEngine(Engine):
                 await client.publish(f"{self._namespace}.room.{outgoing.room}", outgoing.data)
             results.append(None)
         try:
-            await client.flush(timeout=int(_ASK_SECONDS))
+            await self._flush(client)
             for index, task in kept:
                 results[index] = await task
         finally:
@@ -137,6 +143,12 @@ class NatsEngine(Engine):
                 task.cancel()
             await asyncio.gather(*(task for _, task in kept), return_exceptions=True)
         return results
+
+    async def _flush(self, client: Client) -> None:
+        """Return when the server has taken all that was sent."""
+        # An answer to one that was cancelled, or has timed out, would end the client's reader, and
+        # nobody would know. So none is, before the connection is closed.
+        await self._flushes.run(client.flush(timeout=_LONGER_THAN_ANYONE_WAITS))
 
     @property
     def _connected(self) -> Client:
@@ -166,7 +178,7 @@ class NatsEngine(Engine):
             self._subscriptions[room] = await client.subscribe(
                 f"{self._namespace}.room.{room}", cb=self._on_message
             )
-        await client.flush(timeout=int(_ASK_SECONDS))
+        await self._flush(client)
         after = await self._last_ids(rooms)
         return {room: (before[room], after[room]) for room in before}
 
@@ -249,7 +261,17 @@ class NatsEngine(Engine):
         return messages
 
     async def check(self) -> None:
-        await self._connected.flush(timeout=int(_ASK_SECONDS))
+        client = self._connected
+        # To and fro as any message: if the client's reader had ended, its flush would not tell.
+        arrived: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        subject = f"{self._namespace}.check.{client.new_inbox().rpartition('.')[2]}"
+        subscription = await client.subscribe(subject, future=arrived)
+        try:
+            await client.publish(subject)
+            await arrived
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
 
 
 def servers(url: str) -> list[str]:

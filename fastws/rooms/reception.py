@@ -13,6 +13,7 @@ from .engine import order
 from .envelope import CONTROL, unwrap
 from .errors import BrokerUnavailable
 from .room import Room
+from .tasks import within
 
 if TYPE_CHECKING:
     import logging
@@ -176,7 +177,7 @@ class Reception:
     async def _replay(self, token: str, after: Optional[str], limit: int) -> Replay:
         try:
             work = self._engine.replay(token, after, limit)
-            return await link.within(link.ANSWER_SECONDS, work)
+            return await within(link.ANSWER_SECONDS, work)
         except (asyncio.TimeoutError, TimeoutError):
             raise BrokerUnavailable("history is not available: no answer") from None
         except Exception as error:

@@ -14,6 +14,7 @@ from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
 from .redis_node import Node, servers
+from .tasks import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisEngine"]
 
+# For each of the servers of a URL; the others are to have their turn.
+_CONNECT_SECONDS = 2.0
 # Rooms that nobody publishes to any more are forgotten after a day, unless history is longer.
 _KEEP_SECONDS = 24 * 3600
 # So long after a message was stored, sending it once more is noticed.
@@ -93,15 +96,18 @@ class RedisEngine(Engine):
     async def _find_master(self) -> Node:
         """Connect to the first server that takes writes."""
         problem: Exception = BrokerUnavailable("no server to connect to")
-        for server in self._servers:
+        for server in self._servers[:]:
             node = self._new_node(server)
             try:
-                await node.connect()
+                await within(_CONNECT_SECONDS, node.connect())
                 return node
             except Exception as error:
                 problem = error
             self._nodes.remove(node)
             await node.close()
+            # Begin with another next time: one that hangs may cost all the time there is.
+            self._servers.remove(server)
+            self._servers.append(server)
         raise problem
 
     def _new_node(self, server: dict[str, Any]) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 
 import pytest
 from connections.running import until
@@ -186,6 +187,20 @@ async def test_scripts_that_redis_forgot_are_loaded_again(tmp_path):
             broker.call("SCRIPT FLUSH")
             await asyncio.sleep(0.1)
             assert [one.hub.stats().connects for one in made] == [1, 1]
+
+
+async def test_a_server_that_hangs_does_not_keep_us_from_the_next(tmp_path, monkeypatch):
+    need("redis")
+    from fastws.rooms import redis
+
+    monkeypatch.setattr(redis, "_CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, Redis(tmp_path) as broker:
+        hanging = ",".join([f"127.0.0.1:{silent.getsockname()[1]}"] * 2)
+        async with Hub(f"redis://{hanging},127.0.0.1:{broker.port}") as hub:
+            assert hub.healthy
+            assert hub._engine._servers[0]["port"] == broker.port  # the first to be asked again
+            broker.restart()
+            await until(lambda: hub.stats().connects == 2, RECOVERY_SECONDS)
 
 
 @pytest.mark.slow
