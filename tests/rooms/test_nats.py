@@ -53,7 +53,8 @@ async def test_a_connection_that_breaks_while_it_is_closed_leaves_no_task(tmp_pa
             raise ConnectionResetError
 
         monkeypatch.setattr(client._transport, "drain", break_off)
-        await client.publish("x")
+        client._pending.append(b"PING\r\n")
+        client._pending_data_size += len(client._pending[-1])
         await engine.close()
         await asyncio.wait(listening, timeout=5)
         assert all(task.done() for task in listening)
