@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Optional, Union
-from urllib.parse import urlsplit
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.js.api import (
@@ -22,12 +20,12 @@ from nats.js.api import (
 
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
-from .tasks import Whole, within
+from .nats_client import NatsClient, servers
+from .tasks import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
@@ -48,11 +46,11 @@ class NatsEngine(Engine):
     """One connection. What is kept goes to ``.keep.``; the stream passes it on to ``.room.``."""
 
     def __init__(self, url: str, namespace: str, history: Optional[History]) -> None:
-        self._servers = servers(url)
+        self._servers, self._tls = servers(url)
         self._namespace = namespace
         self._stream = f"{namespace}-rooms"
         self._history = history
-        self._client: Optional[Client] = None
+        self._client: Optional[NatsClient] = None
         self._subscriptions: dict[str, Subscription] = {}
         self._receive: Optional[Receive] = None
         self._flushes = Whole()
@@ -68,7 +66,7 @@ class NatsEngine(Engine):
         async def on_closed() -> None:
             lost(errors[-1] if errors else BrokerUnavailable("the server closed the connection"))
 
-        client = self._client = nats.aio.client.Client()
+        client = self._client = NatsClient(self._tls)
         try:
             await client.connect(
                 self._servers,
@@ -88,7 +86,7 @@ class NatsEngine(Engine):
         if self._history is not None:
             await self._open_stream(client, self._history)
 
-    async def _open_stream(self, client: Client, history: History) -> None:
+    async def _open_stream(self, client: NatsClient, history: History) -> None:
         config = StreamConfig(
             name=self._stream,
             subjects=[f"{self._namespace}.keep.*"],
@@ -117,9 +115,7 @@ class NatsEngine(Engine):
         client, self._client = self._client, None
         self._subscriptions.clear()
         if client is not None:
-            with contextlib.suppress(Exception):
-                await within(1, client.close())
-            _finish_closing(client)
+            await client.close()
         await self._flushes.end()
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
@@ -142,19 +138,19 @@ class NatsEngine(Engine):
             await asyncio.gather(*(task for _, task in kept), return_exceptions=True)
         return results
 
-    async def _flush(self, client: Client) -> None:
+    async def _flush(self, client: NatsClient) -> None:
         """Return when the server has taken all that was sent."""
         # An answer to one that was cancelled, or has timed out, would end the client's reader, and
         # nobody would know. So none is, before the connection is closed.
         await self._flushes.run(client.flush(timeout=_LONGER_THAN_ANYONE_WAITS))
 
     @property
-    def _connected(self) -> Client:
+    def _connected(self) -> NatsClient:
         if self._client is None or not self._client.is_connected:
             raise BrokerUnavailable("not connected")
         return self._client
 
-    async def _store(self, client: Client, outgoing: Outgoing) -> Union[str, Exception]:
+    async def _store(self, client: NatsClient, outgoing: Outgoing) -> Union[str, Exception]:
         process = outgoing.data[1:17].decode()
         try:
             stored = await client.jetstream(timeout=_ASK_SECONDS).publish(
@@ -270,31 +266,3 @@ class NatsEngine(Engine):
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
-
-
-def _finish_closing(client: Client) -> None:
-    """Do what is left of ``close``, which ends early if the connection breaks while it writes."""
-    for subscription in list(client._subs.values()):
-        subscription._stop_processing()
-    if client._transport is not None:
-        client._transport.close()
-
-
-def servers(url: str) -> list[str]:
-    """Return the servers of a URL: ``nats://user:password@one:4222,two:4222``."""
-    scheme, rest = url.split("://", 1)
-    parts = urlsplit(f"{scheme}://{rest}")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError(f"{url!r} is not the URL of a NATS server: nats://HOST:PORT is all")
-    user, at, hosts = parts.netloc.rpartition("@")
-    found = []
-    for host in hosts.split(","):
-        one = urlsplit(f"{scheme}://{user}{at}{host}")
-        try:
-            valid = bool(one.hostname) and one.port != 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ValueError(f"{url!r} is not the URL of a NATS server: {host!r} is not HOST:PORT")
-        found.append(one.geturl())
-    return found

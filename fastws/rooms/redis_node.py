@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Optional
-from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -15,6 +14,7 @@ from redis.exceptions import ResponseError
 from .engine import Incoming
 from .errors import BrokerUnavailable
 from .tasks import Whole, end
+from .urls import each_host, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -199,19 +199,16 @@ def _future() -> asyncio.Future[None]:
 
 def servers(url: str) -> list[dict[str, Any]]:
     """Return how to connect to each server of a URL: ``redis://user:password@one:6379,two/0``."""
-    scheme, rest = url.split("://", 1)
+    scheme = url.split("://", 1)[0]
     scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
-    parts = urlsplit(f"{scheme}://{rest}")
     if scheme == "unix":
-        return [parse_url(f"{scheme}://{rest}")]
-    user, at, hosts = parts.netloc.rpartition("@")
+        return [parse_url(url)]
     found = []
-    for host in hosts.split(","):
-        one = urlunsplit((scheme, f"{user}{at}{host}", parts.path, parts.query, ""))
+    for one in each_host(url, scheme):
         try:
-            found.append(parse_url(one))
+            found.append(parse_url(one.geturl()))
         except ValueError as error:
-            raise ValueError(f"{url!r} is not the URL of a Redis server: {error}") from None
+            raise ValueError(f"{shown(url)} is not the URL of a Redis server: {error}") from None
     return found
 
 

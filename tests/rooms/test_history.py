@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from connections.running import until
 
 from fastws.aio import connect
 from fastws.rooms import id_first
 from fastws.rooms.engine import History, Outgoing
 from fastws.rooms.memory import MemoryEngine
-from rooms.scenes import MEMORY, new_namespace, process, processes
-
-
-@pytest.fixture(params=["memory", "redis", "nats"])
-def url(request, shared_brokers):
-    return MEMORY if request.param == "memory" else shared_brokers(request.param)
-
-
-@pytest.fixture(params=["redis", "nats"])
-def broker_url(request, shared_brokers):
-    return shared_brokers(request.param)
+from rooms.scenes import new_namespace, process, processes
 
 
 def split(message):

@@ -9,20 +9,7 @@ from connections.running import until
 
 from fastws.aio import connect
 from fastws.rooms import Callback, HistoryUnavailable, Hub
-from rooms.scenes import MEMORY, new_namespace, process, processes
-
-ENGINES = ["memory", "redis", "nats"]
-BROKERS = ["redis", "nats"]
-
-
-@pytest.fixture(params=ENGINES)
-def url(request, shared_brokers):
-    return MEMORY if request.param == "memory" else shared_brokers(request.param)
-
-
-@pytest.fixture(params=BROKERS)
-def broker_url(request, shared_brokers):
-    return shared_brokers(request.param)
+from rooms.scenes import new_namespace, process, processes
 
 
 async def test_a_message_reaches_those_in_the_room_and_nobody_else(url):
