@@ -218,7 +218,9 @@ class NatsEngine(Engine):
     async def replay(self, room: str, after: Optional[str], limit: int) -> Replay:
         epoch, sequence = (0, 0) if after is None else order(after)
         start = sequence if epoch == self._epoch else 0
-        messages = await self._stored(f"{self._namespace}.keep.{room}", start)
+        # The message with that id is the first of these, if it is still there.
+        most = None if after is None else limit + 1
+        messages, left = await self._stored(f"{self._namespace}.keep.{room}", start, most)
         found = [
             Incoming(room, message.data, self._id(message.metadata.sequence.stream))
             for message in messages
@@ -226,12 +228,13 @@ class NatsEngine(Engine):
         if after is None:
             return Replay(found[-limit:], True)
         if start and found and found[0].id == after:
-            return Replay(found[1:], True)
+            return Replay(found[1:], True, left > 0)
         assert self._history is not None
-        return Replay(found, sequence == 0 and len(found) <= self._history.messages)
+        whole = sequence == 0 and len(found) + left <= self._history.messages
+        return Replay(found, whole, left > 0)
 
-    async def _stored(self, subject: str, start: int) -> list[Msg]:
-        """Return what the stream has of a subject, from a sequence number on."""
+    async def _stored(self, subject: str, start: int, most: Optional[int]) -> tuple[list[Msg], int]:
+        """Return what the stream has of a subject, from a number on, and how many more it has."""
         jetstream = self._connected.jetstream(timeout=_ASK_SECONDS)
         policy = DeliverPolicy.BY_START_SEQUENCE if start else DeliverPolicy.ALL
         config = ConsumerConfig(
@@ -245,14 +248,15 @@ class NatsEngine(Engine):
         try:
             consumer = await subscription.consumer_info()
             left = consumer.num_pending or 0
-            while left:
-                messages += await subscription.fetch(min(left, _REPLAY_BATCH), _ASK_SECONDS)
+            while left and (most is None or len(messages) < most):
+                batch = min(left, _REPLAY_BATCH, (most or left) - len(messages))
+                messages += await subscription.fetch(batch, _ASK_SECONDS)
                 left = messages[-1].metadata.num_pending
         finally:
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
                 await jetstream.delete_consumer(self._stream, consumer.name)
-        return messages
+        return messages, left
 
     async def check(self) -> None:
         client = self._connected

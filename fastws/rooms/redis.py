@@ -234,16 +234,20 @@ class RedisEngine(Engine):
         if after is None:
             [entries] = await self._read([room], [("XREVRANGE", stream, "+", "-", "COUNT", limit)])
             return Replay([_kept(room, entry) for entry in reversed(entries)], True)
-        first, entries = await self._read(
-            [room, room],
-            [("XRANGE", stream, "-", "+", "COUNT", 1), ("XRANGE", stream, f"({after}", "+")],
+        count, first, entries = await self._read(
+            [room] * 3,
+            [
+                ("XLEN", stream),
+                ("XRANGE", stream, "-", "+", "COUNT", 1),
+                ("XRANGE", stream, f"({after}", "+", "COUNT", limit),
+            ],
         )
         messages = [_kept(room, entry) for entry in entries]
         # If one that is not newer is still there, all that are newer are.
         assert self._history is not None
-        whole = order(after) == (0, 0) and len(messages) <= self._history.messages
+        whole = order(after) == (0, 0) and count <= self._history.messages
         complete = whole or (bool(first) and order(first[0][0].decode()) <= order(after))
-        return Replay(messages, complete)
+        return Replay(messages, complete, len(messages) == limit)
 
     async def check(self) -> None:
         for node in self._nodes:

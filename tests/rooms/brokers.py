@@ -35,10 +35,12 @@ class Broker:
     schemes = ("", "")  # of URLs, without TLS and with it
     client = ""  # the package that speaks to it
 
-    def __init__(self, directory, tls=None, **options):
+    def __init__(self, directory, tls=None, namespace=None, **options):
         self.directory = Path(directory)
         self.options = options
         self.tls = tls
+        self.host = namespace.hosts[0] if namespace else "127.0.0.1"
+        self._prefix = namespace.prefix if namespace else []
         self.port = 0
         self._process = None
 
@@ -52,9 +54,13 @@ class Broker:
 
     @property
     def url(self):
+        return self.url_at(self.host, self.port)
+
+    def url_at(self, host, port):
+        """Its URL through somebody else."""
         query = f"?ssl_ca_certs={self.tls.authority}" if self.tls else ""
         scheme = self.schemes[self.tls is not None]
-        return f"{scheme}://{self.credentials}127.0.0.1:{self.port}{query}"
+        return f"{scheme}://{self.credentials}{host}:{port}{query}"
 
     @property
     def credentials(self):
@@ -80,7 +86,9 @@ class Broker:
             if first:
                 self.port = free_port()
             with open(self.directory / "log", "ab") as log:
-                self._process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+                self._process = subprocess.Popen(
+                    [*self._prefix, *self.command()], stdout=log, stderr=log
+                )
             if self._wait_until_it_answers():
                 return self
             self.kill()
@@ -90,7 +98,7 @@ class Broker:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+                with socket.create_connection((self.host, self.port), 1) as sock:
                     if self.answers(sock):
                         return True
             except OSError:
@@ -140,7 +148,8 @@ class Redis(Broker):
     def default_options(self):
         return {
             "port": self.port,
-            "bind": "127.0.0.1",
+            "bind": "0.0.0.0" if self._prefix else self.host,
+            "protected-mode": "no",
             "dir": self.directory,
             "save": "",
             "appendonly": "yes",
@@ -194,7 +203,8 @@ class Nats(Broker):
         return [*super().command(), "-js", *([asks] if self.tls else [])]
 
     def default_options(self):
-        return {"addr": "127.0.0.1", "port": self.port, "store_dir": self.directory / "store"}
+        address = "0.0.0.0" if self._prefix else self.host
+        return {"addr": address, "port": self.port, "store_dir": self.directory / "store"}
 
     def tls_options(self):
         return {"tlscert": self.tls.certificate, "tlskey": self.tls.key}

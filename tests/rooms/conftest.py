@@ -24,7 +24,8 @@ BROKERS = ["nats", "redis", pytest.param("valkey", marks=pytest.mark.slow)]
 def pytest_generate_tests(metafunc):
     if inspect.iscoroutinefunction(metafunc.function):
         metafunc.fixturenames.append("loop_name")
-        metafunc.parametrize("loop_name", LOOPS if ALL_LOOPS else LOOPS[:1])
+        loops = LOOPS if ALL_LOOPS else LOOPS[:1]
+        metafunc.parametrize("loop_name", getattr(metafunc.module, "LOOPS", loops))
 
 
 def need(kind):

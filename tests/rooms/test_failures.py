@@ -156,7 +156,7 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_hangs(own_broker):
 @pytest.mark.parametrize("how", [pytest.param("drop", marks=pytest.mark.slow), "cut"])
 async def test_nothing_acknowledged_is_lost_in_a_partition(own_broker, how):
     async with Proxy(own_broker.port) as proxy:
-        url = own_broker.url.replace(str(own_broker.port), str(proxy.port))
+        url = own_broker.url_at("127.0.0.1", proxy.port)
         async with numbered(url) as (made, _):
             getattr(proxy, how)()
             await unhealthy(*made)
