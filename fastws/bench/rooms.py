@@ -29,6 +29,9 @@ __all__ = ["Scenario", "Server", "Sockets", "broker", "cpu_seconds", "main", "th
 
 START_SECONDS = 30.0
 SILENCE_SECONDS = 20.0
+# When rates are measured sockets are read this often, so that one call takes several frames: who
+# sends has a core to itself, and is not to wait for Python that receives.
+READ_SECONDS = 0.005
 LATENCY_MESSAGES = 60
 LATENCY_PAUSE = 0.03
 
@@ -56,6 +59,7 @@ SCENARIOS = [
 
 # kind of server, broker, modules it needs
 CONTENDERS = [
+    ("bare socket", "memory", ()),
     ("fastws", "memory", ()),
     ("websockets", "memory", ("websockets",)),
     ("fastws", "redis", ("redis",)),
@@ -77,9 +81,13 @@ class Figure:
 class Server:
     """A child process that serves and publishes."""
 
-    def __init__(self, kind: str, url: str, rooms: int, core: int | None) -> None:
+    def __init__(
+        self, kind: str, url: str, rooms: int, core: int | None, unix: bool = False
+    ) -> None:
+        self._directory = tempfile.TemporaryDirectory()
+        path = f"{self._directory.name}/socket" if unix else ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fastws.bench.rooms_server", kind, url, str(rooms)],
+            [sys.executable, "-m", "fastws.bench.rooms_server", kind, url, str(rooms), path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -87,9 +95,21 @@ class Server:
         )
         if core is not None:
             os.sched_setaffinity(self._process.pid, {core})
-        self.port = int(self._line() or 0)
-        if not self.port:
+        where = self._line().strip()
+        if not where:
+            self.end()
             raise RuntimeError(f"the server {kind} did not start")
+        self.port = 0 if unix else int(where)
+        self._path = path
+
+    def connect(self) -> socket.socket:
+        """Return a socket that is connected to it."""
+        if not self._path:
+            return socket.create_connection(("127.0.0.1", self.port), START_SECONDS)
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(START_SECONDS)
+        sock.connect(self._path)
+        return sock
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -118,6 +138,7 @@ class Server:
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
+        self._directory.cleanup()
 
 
 class Sockets:
@@ -130,11 +151,11 @@ class Sockets:
         for server in servers:
             for room in range(scenario.rooms):
                 for _ in range(scenario.sockets):
-                    self._open(server.port, f"/room{room}")
+                    self._open(server, f"/room{room}")
 
-    def _open(self, port: int, path: str) -> None:
-        sock = socket.create_connection(("127.0.0.1", port), START_SECONDS)
-        shake_hands(sock, port, path)
+    def _open(self, server: Server, path: str) -> None:
+        sock = server.connect()
+        shake_hands(sock, server.port, path)
         sock.setblocking(False)
         self.by_fd[sock.fileno()] = sock
         self.epoll.register(sock.fileno(), select.EPOLLIN)
@@ -144,6 +165,8 @@ class Sockets:
         left = nbytes
         buffer, view = self._buffer, memoryview(self._buffer)
         while left > 0:
+            if delays is None:
+                time.sleep(READ_SECONDS)
             ready = self.epoll.poll(SILENCE_SECONDS)
             if not ready:
                 raise RuntimeError(f"{left} of {nbytes} bytes did not arrive")
@@ -260,7 +283,7 @@ def run(kind: str, url: str, scenario: Scenario, options: argparse.Namespace) ->
     servers: list[Server] = []
     with contextlib.ExitStack() as stack:
         for _ in range(scenario.processes):
-            servers.append(Server(kind, url, scenario.rooms, core))
+            servers.append(Server(kind, url, scenario.rooms, core, options.unix))
             stack.callback(servers[-1].end)
         sockets = Sockets(scenario, servers)
         stack.callback(sockets.close)
@@ -293,6 +316,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--only", default="", help="contenders whose name has this in it")
     parser.add_argument("--brokers", nargs="+", default=["memory", "redis", "nats"])
+    parser.add_argument(
+        "--unix", action="store_true", help="sockets of the system's own, as behind a proxy"
+    )
     parser.add_argument("--scenarios", type=int, nargs="+", default=[0, 1, 2], help="by number")
     options = parser.parse_args(arguments)
     if not hasattr(select, "epoll"):
