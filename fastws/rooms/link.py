@@ -93,13 +93,17 @@ class Link:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self._task = None
-        self.outbox.clear("the hub was closed")
+        self.reason = "the hub was closed"
+        self.outbox.clear(self.reason)
 
     def send(
         self, outgoing: Outgoing, wait: float, acknowledge: bool
     ) -> Optional[asyncio.Future[Optional[str]]]:
-        """Have a message sent, as ``Outbox.put``; raise if the broker is away and ``wait`` is 0."""
-        if not self.healthy and wait <= 0:
+        """Have a message sent, as ``Outbox.put``.
+
+        Raises BrokerUnavailable if the broker is away and ``wait`` is 0, or after ``close``.
+        """
+        if not self.healthy and (wait <= 0 or self._task is None):
             self.outbox.refused += 1
             raise BrokerUnavailable(f"not sent to other processes: {self.reason}")
         return self.outbox.put(outgoing, wait, acknowledge)

@@ -37,6 +37,8 @@ _CONNECT_SECONDS = 2
 _RETRY_SECONDS = 0.01
 _ASK_SECONDS = 4.0
 _REPLAY_BATCH = 500
+# The limit of the server is for headers too: "NATS/1.0", the name of ours, and a number.
+_HEADER_BYTES = 100
 _LONGER_THAN_ANYONE_WAITS = 3600
 # The server notices for so long that a message is sent once more.
 _NOTICE_SECONDS = 120.0
@@ -82,7 +84,8 @@ class NatsEngine(Engine):
             )
         except nats.errors.NoServersError:
             raise errors[-1] if errors else BrokerUnavailable("no server answers") from None
-        self.max_size = client.max_payload
+        kept = self._history is not None
+        self.max_size = client.max_payload - (_HEADER_BYTES if kept else 0)
         if self._history is not None:
             await self._open_stream(client, self._history)
 
