@@ -32,6 +32,7 @@ SILENCE_SECONDS = 20.0
 # When rates are measured sockets are read this often, so that one call takes several frames: who
 # sends has a core to itself, and is not to wait for Python that receives.
 READ_SECONDS = 0.005
+FIGURES = ("deliveries/s", "CPU us each")
 LATENCY_MESSAGES = 60
 LATENCY_PAUSE = 0.03
 
@@ -275,8 +276,10 @@ def _wait_for(port: int) -> None:
             time.sleep(0.02)
 
 
-def run(kind: str, url: str, scenario: Scenario, options: argparse.Namespace) -> Iterator[str]:
-    """Yield the lines of one contender in one scenario."""
+def run(
+    kind: str, name: str, url: str, scenario: Scenario, options: argparse.Namespace
+) -> Iterator[str]:
+    """Yield the lines of one contender in one scenario: the best of each figure's rounds."""
     cores = usable_cores()
     # One process that serves has a core to itself; what receives has the other.
     core = cores[0] if scenario.processes == 1 and len(cores) > 1 else None
@@ -291,18 +294,15 @@ def run(kind: str, url: str, scenario: Scenario, options: argparse.Namespace) ->
         for size in options.sizes:
             throughput(servers, sockets, scenario, size, 1, 0.2)
             p99 = latency(servers, sockets, scenario, size)
+            cells = [scenario.name, f"{size} B", name]
             for burst in options.bursts:
-                best = max(
-                    (
-                        throughput(servers, sockets, scenario, size, burst, options.seconds)
-                        for _ in range(options.rounds)
-                    ),
-                    key=lambda figure: figure.deliveries,
-                )
-                yield (
-                    f"| {scenario.name} | {size} B | {burst} | {{}} | {best.deliveries:,.0f} "
-                    f"| {best.cpu_microseconds:.2f} | {p99:.2f} |"
-                )
+                figures = [
+                    throughput(servers, sockets, scenario, size, burst, options.seconds)
+                    for _ in range(options.rounds)
+                ]
+                cells.append(f"{max(figure.deliveries for figure in figures):,.0f}")
+                cells.append(f"{min(figure.cpu_microseconds for figure in figures):.2f}")
+            yield f"| {' | '.join(cells)} | {p99:.1f} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -328,8 +328,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.sched_setaffinity(0, {cores[-1]})
     for name, fact in facts().items():
         print(f"{name}: {fact}")
-    print("\n| scenario | size | burst | contender | deliveries/s | server CPU us each | p99 ms |")
-    print("|---|---:|---:|---|---:|---:|---:|")
+    titles = [f"{burst} in a turn: {what}" for burst in options.bursts for what in FIGURES]
+    print(f"\n| scenario | size | contender | {' | '.join(titles)} | p99 ms |")
+    print(f"|---|---:|---|{'---:|' * len(titles)}---:|")
     for kind, broker_kind, modules in CONTENDERS:
         if options.only not in kind or broker_kind not in options.brokers:
             continue
@@ -343,8 +344,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if broker_kind == "memory" and scenario.processes > 1:
                     continue
                 try:
-                    for line in run(kind, url, scenario, options):
-                        print(line.format(f"{kind}, {broker_kind}"), flush=True)
+                    name = f"{kind}, {broker_kind}"
+                    for line in run(kind, name, url, scenario, options):
+                        print(line, flush=True)
                 except RuntimeError as error:
                     print(
                         f"failed: {kind}, {broker_kind}, {scenario.name}: {error}", file=sys.stderr
