@@ -36,9 +36,10 @@ async def test_a_connection_that_closes_leaves_though_nobody_says_so(url):
 
         async with serve(handler, "127.0.0.1", 0) as server:
             uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-            clients = [await connect(uri) for _ in range(3)]
-            for ws in clients:
-                assert await ws.recv() == "joined"
+            clients = []
+            for _ in range(3):
+                clients.append(await connect(uri))
+                assert await clients[-1].recv() == "joined"
             assert hub.stats().receivers == 6
             await clients[0].close()
             await until(lambda: hub.stats().receivers == 4)
