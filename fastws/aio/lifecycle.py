@@ -235,11 +235,14 @@ class Lifecycle(Messages, Attributes):
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed, by either side."""
-        if self._lost:
-            return
+        if not self._lost:
+            await asyncio.shield(self._closed_future())
+
+    def _closed_future(self) -> asyncio.Future[None]:
+        """Return what is done when the connection is closed, while it is not."""
         if self._closed is None:
             self._closed = self.loop.create_future()
-        await asyncio.shield(self._closed)
+        return self._closed
 
     def _abort(self) -> None:
         if self._transport is not None:

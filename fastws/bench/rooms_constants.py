@@ -21,6 +21,8 @@ __all__ = ["main"]
 
 SOCKETS = 2000
 SECONDS = 3.0
+# Servers answer handshakes before handlers have joined: so long until the last one has.
+SETTLE_SECONDS = 0.3
 PONG = b"\x8a\x84\0\0\0\0"  # RFC 6455 §5.5.3, with four bytes to come, masked with zeros
 
 
@@ -45,7 +47,7 @@ def serving(kind: str, url: str, scenario: Scenario) -> Iterator[tuple[list[Serv
             stack.callback(servers[-1].end)
         sockets = Sockets(scenario, servers)
         stack.callback(sockets.close)
-        time.sleep(0.3)
+        time.sleep(SETTLE_SECONDS)
         yield servers, sockets
 
 
@@ -53,11 +55,11 @@ def opening() -> Iterator[tuple[str, float]]:
     """Yield what it takes to open a socket and join, and what a socket that is there takes."""
     with serving("fastws", "memory://", Scenario("warm", 1, 1, 10)) as (servers, _):
         memory, cpu = _memory(servers[0].pid), cpu_seconds(servers)
-        more = Sockets(Scenario("more", 1, 1, SOCKETS), servers)
-        time.sleep(0.3)
-        yield "CPU us to open a connection and join", (cpu_seconds(servers) - cpu) / SOCKETS * 1e6
-        yield "bytes of memory of a socket in a room", (_memory(servers[0].pid) - memory) / SOCKETS
-        more.close()
+        with contextlib.closing(Sockets(Scenario("more", 1, 1, SOCKETS), servers)):
+            time.sleep(SETTLE_SECONDS)
+            cpu, memory = cpu_seconds(servers) - cpu, _memory(servers[0].pid) - memory
+        yield "CPU us to open a connection and join", cpu / SOCKETS * 1e6
+        yield "bytes of memory of a socket in a room", memory / SOCKETS
 
 
 def pings() -> Iterator[tuple[str, float]]:

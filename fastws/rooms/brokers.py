@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from .memory import MemoryEngine
+from .urls import shown
 
 if TYPE_CHECKING:
     from .engine import Engine, History
@@ -23,10 +24,10 @@ def open_engine(url: str, namespace: str, history: Optional[History]) -> Engine:
         raise TypeError(f"the URL of a hub must be a str, not {type(url).__name__}")
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise ValueError(f"{url!r} is not the URL of a hub: it begins with {SCHEMES}")
+        raise ValueError(f"{shown(url)} is not the URL of a hub: it begins with {SCHEMES}")
     if scheme == "memory":
         if rest.strip("/"):
-            raise ValueError(f"{url!r}: memory:// is all there is to say")
+            raise ValueError(f"{shown(url)}: memory:// is all there is to say")
         return MemoryEngine(history)
     # A client is imported by whom it is used.
     if scheme in ("redis", "rediss", "valkey", "valkeys", "unix"):

@@ -51,10 +51,14 @@ class Incoming:
 
 @dataclass
 class Replay:
-    """Messages after an id, in order; ``complete``: none between that id and these was lost."""
+    """Messages after an id, in order; ``complete``: none between that id and these was lost.
+
+    ``more``: there are others, after the last one of these.
+    """
 
     messages: list[Incoming]
     complete: bool
+    more: bool = False
 
 
 Receive = Callable[[Incoming], None]
@@ -107,7 +111,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     async def replay(self, room: str, after: Optional[str], limit: int) -> Replay:
-        """Return the messages kept after an id, or the last ``limit`` ones if it is None."""
+        """Return the first ``limit`` messages kept after an id, or the last ones if it is None."""
 
     @abc.abstractmethod
     async def check(self) -> None:

@@ -223,14 +223,18 @@ class Hub:
         if not room.members:
             self._link.want(name_token)
         room.members[receiver] = member
-        if not missed:
-            room.enter(receiver)
-        subscribed = await self._link.subscribed(name_token)
-        if missed:
-            if not subscribed:
-                # What came between what it is told and our subscription would be missing.
-                raise BrokerUnavailable(f"history is not available: {self._link.reason}")
-            return await self._reception.tell_missed(room, receiver, last_id, recent)
+        try:
+            if not missed:
+                room.enter(receiver)
+            subscribed = await self._link.subscribed(name_token)
+            if missed:
+                if not subscribed:
+                    # What came between what it is told and our subscription would be missing.
+                    raise BrokerUnavailable(f"history is not available: {self._link.reason}")
+                return await self._reception.tell_missed(room, receiver, last_id, recent)
+        except BaseException:
+            self._leave(receiver, name)
+            raise
         return True
 
     def _leave(self, receiver: Receiver, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Union
 
+from ..aio import Connection
 from .receivers import Callback
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ __all__ = ["Joined"]
 class Joined:
     """A receiver's stay in rooms: ``async with hub.join(ws, "garden") as joined``, or ``await``.
 
+    A connection that is closed leaves by itself, at the latest; others that were not joined with
+    ``async with`` have to ``leave``.
     ``complete`` maps each room that was joined with the id of the last message seen there to
     whether history reached back to it: if not, messages may be missing.
     """
@@ -59,7 +62,7 @@ class Joined:
                     self._receiver, room, self._member, last_id, recent
                 )
             except BaseException:
-                self.leave(room)
+                self._rooms.pop(room, None)
                 raise
             if last_id is not None:
                 self.complete[room] = complete
@@ -84,7 +87,16 @@ class Joined:
         return self
 
     def __await__(self) -> Generator[None, None, Self]:
-        return self._enter_first().__await__()
+        return self._enter_until_closed().__await__()
+
+    async def _enter_until_closed(self) -> Self:
+        await self._enter_first()
+        if isinstance(self._receiver, Connection):
+            if self._receiver._lost:
+                self.leave()
+            else:
+                self._receiver._closed_future().add_done_callback(lambda _: self.leave())
+        return self
 
     async def __aenter__(self) -> Self:
         return await self._enter_first()

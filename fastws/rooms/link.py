@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional
 
 from .errors import BrokerUnavailable
 from .outbox import Outbox
+from .tasks import end, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from .engine import Engine, LastIds, Outgoing, Receive
 
-__all__ = ["Link", "delays", "within"]
-
-T = TypeVar("T")
+__all__ = ["Link", "delays"]
 
 CONNECT_SECONDS = 5.0
 # A broker that hangs is found out by then: so long between two questions, and for an answer.
@@ -39,25 +38,6 @@ def delays() -> Iterator[float]:
     while True:
         yield random.uniform(longest / 2, longest)
         longest = min(longest * 2, _MAX_DELAY)
-
-
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine returns; raise TimeoutError after so many seconds.
-
-    Unlike ``wait_for`` of older Pythons, it leaves no exception behind that nobody asks for.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait([task], timeout=seconds)
-        if not task.done():
-            raise TimeoutError
-        return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
 
 
 class Link:
@@ -113,13 +93,17 @@ class Link:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self._task = None
-        self.outbox.clear("the hub was closed")
+        self.reason = "the hub was closed"
+        self.outbox.clear(self.reason)
 
     def send(
         self, outgoing: Outgoing, wait: float, acknowledge: bool
     ) -> Optional[asyncio.Future[Optional[str]]]:
-        """Have a message sent, as ``Outbox.put``; raise if the broker is away and ``wait`` is 0."""
-        if not self.healthy and wait <= 0:
+        """Have a message sent, as ``Outbox.put``.
+
+        Raises BrokerUnavailable if the broker is away and ``wait`` is 0, or after ``close``.
+        """
+        if not self.healthy and (wait <= 0 or self._task is None):
             self.outbox.refused += 1
             raise BrokerUnavailable(f"not sent to other processes: {self.reason}")
         return self.outbox.put(outgoing, wait, acknowledge)
@@ -218,14 +202,12 @@ class Link:
             waited_for: list[asyncio.Future[Any]] = [*tasks, self._lost]
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         if self._lost.done():
             raise self._lost.result()
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
 
     async def _send(self) -> None:
         while True:

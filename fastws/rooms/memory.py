@@ -98,7 +98,10 @@ class MemoryEngine(Engine):
             return Replay(kept[-limit:] if limit else [], True)
         start = order(after)
         later = [message for message in kept if order(message.id or "") > start]
-        return Replay(later, len(later) < len(kept) or start == (0, 0))
+        assert self._history is not None
+        whole = start == (0, 0) and len(kept) <= self._history.messages
+        complete = whole or len(later) < len(kept)
+        return Replay(later[:limit], complete, len(later) > limit)
 
     async def check(self) -> None:
         pass

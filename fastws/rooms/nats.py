@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Optional, Union
-from urllib.parse import urlsplit
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.js.api import (
@@ -22,12 +20,12 @@ from nats.js.api import (
 
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
-from .link import within
+from .nats_client import NatsClient, servers
+from .tasks import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
@@ -39,6 +37,9 @@ _CONNECT_SECONDS = 2
 _RETRY_SECONDS = 0.01
 _ASK_SECONDS = 4.0
 _REPLAY_BATCH = 500
+# The limit of the server is for headers too: "NATS/1.0", the name of ours, and a number.
+_HEADER_BYTES = 100
+_LONGER_THAN_ANYONE_WAITS = 3600
 # The server notices for so long that a message is sent once more.
 _NOTICE_SECONDS = 120.0
 
@@ -47,13 +48,14 @@ class NatsEngine(Engine):
     """One connection. What is kept goes to ``.keep.``; the stream passes it on to ``.room.``."""
 
     def __init__(self, url: str, namespace: str, history: Optional[History]) -> None:
-        self._servers = servers(url)
+        self._servers, self._tls = servers(url)
         self._namespace = namespace
         self._stream = f"{namespace}-rooms"
         self._history = history
-        self._client: Optional[Client] = None
+        self._client: Optional[NatsClient] = None
         self._subscriptions: dict[str, Subscription] = {}
         self._receive: Optional[Receive] = None
+        self._flushes = Whole()
         self._epoch = 0
 
     async def connect(self, receive: Receive, lost: Callable[[Exception], None]) -> None:
@@ -66,7 +68,7 @@ class NatsEngine(Engine):
         async def on_closed() -> None:
             lost(errors[-1] if errors else BrokerUnavailable("the server closed the connection"))
 
-        client = self._client = nats.aio.client.Client()
+        client = self._client = NatsClient(self._tls)
         try:
             await client.connect(
                 self._servers,
@@ -82,11 +84,12 @@ class NatsEngine(Engine):
             )
         except nats.errors.NoServersError:
             raise errors[-1] if errors else BrokerUnavailable("no server answers") from None
-        self.max_size = client.max_payload
+        kept = self._history is not None
+        self.max_size = client.max_payload - (_HEADER_BYTES if kept else 0)
         if self._history is not None:
             await self._open_stream(client, self._history)
 
-    async def _open_stream(self, client: Client, history: History) -> None:
+    async def _open_stream(self, client: NatsClient, history: History) -> None:
         config = StreamConfig(
             name=self._stream,
             subjects=[f"{self._namespace}.keep.*"],
@@ -115,8 +118,8 @@ class NatsEngine(Engine):
         client, self._client = self._client, None
         self._subscriptions.clear()
         if client is not None:
-            with contextlib.suppress(Exception):
-                await within(1, client.close())
+            await client.close()
+        await self._flushes.end()
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[Union[str, Exception, None]]:
         client = self._connected
@@ -129,7 +132,7 @@ class NatsEngine(Engine):
                 await client.publish(f"{self._namespace}.room.{outgoing.room}", outgoing.data)
             results.append(None)
         try:
-            await client.flush(timeout=int(_ASK_SECONDS))
+            await self._flush(client)
             for index, task in kept:
                 results[index] = await task
         finally:
@@ -138,13 +141,19 @@ class NatsEngine(Engine):
             await asyncio.gather(*(task for _, task in kept), return_exceptions=True)
         return results
 
+    async def _flush(self, client: NatsClient) -> None:
+        """Return when the server has taken all that was sent."""
+        # An answer to one that was cancelled, or has timed out, would end the client's reader, and
+        # nobody would know. So none is, before the connection is closed.
+        await self._flushes.run(client.flush(timeout=_LONGER_THAN_ANYONE_WAITS))
+
     @property
-    def _connected(self) -> Client:
+    def _connected(self) -> NatsClient:
         if self._client is None or not self._client.is_connected:
             raise BrokerUnavailable("not connected")
         return self._client
 
-    async def _store(self, client: Client, outgoing: Outgoing) -> Union[str, Exception]:
+    async def _store(self, client: NatsClient, outgoing: Outgoing) -> Union[str, Exception]:
         process = outgoing.data[1:17].decode()
         try:
             stored = await client.jetstream(timeout=_ASK_SECONDS).publish(
@@ -166,7 +175,7 @@ class NatsEngine(Engine):
             self._subscriptions[room] = await client.subscribe(
                 f"{self._namespace}.room.{room}", cb=self._on_message
             )
-        await client.flush(timeout=int(_ASK_SECONDS))
+        await self._flush(client)
         after = await self._last_ids(rooms)
         return {room: (before[room], after[room]) for room in before}
 
@@ -212,7 +221,9 @@ class NatsEngine(Engine):
     async def replay(self, room: str, after: Optional[str], limit: int) -> Replay:
         epoch, sequence = (0, 0) if after is None else order(after)
         start = sequence if epoch == self._epoch else 0
-        messages = await self._stored(f"{self._namespace}.keep.{room}", start)
+        # The message with that id is the first of these, if it is still there.
+        most = None if after is None else limit + 1
+        messages, left = await self._stored(f"{self._namespace}.keep.{room}", start, most)
         found = [
             Incoming(room, message.data, self._id(message.metadata.sequence.stream))
             for message in messages
@@ -220,12 +231,13 @@ class NatsEngine(Engine):
         if after is None:
             return Replay(found[-limit:], True)
         if start and found and found[0].id == after:
-            return Replay(found[1:], True)
+            return Replay(found[1:], True, left > 0)
         assert self._history is not None
-        return Replay(found, sequence == 0 and len(found) <= self._history.messages)
+        whole = sequence == 0 and len(found) + left <= self._history.messages
+        return Replay(found, whole, left > 0)
 
-    async def _stored(self, subject: str, start: int) -> list[Msg]:
-        """Return what the stream has of a subject, from a sequence number on."""
+    async def _stored(self, subject: str, start: int, most: Optional[int]) -> tuple[list[Msg], int]:
+        """Return what the stream has of a subject, from a number on, and how many more it has."""
         jetstream = self._connected.jetstream(timeout=_ASK_SECONDS)
         policy = DeliverPolicy.BY_START_SEQUENCE if start else DeliverPolicy.ALL
         config = ConsumerConfig(
@@ -239,34 +251,25 @@ class NatsEngine(Engine):
         try:
             consumer = await subscription.consumer_info()
             left = consumer.num_pending or 0
-            while left:
-                messages += await subscription.fetch(min(left, _REPLAY_BATCH), _ASK_SECONDS)
+            while left and (most is None or len(messages) < most):
+                batch = min(left, _REPLAY_BATCH, (most or left) - len(messages))
+                messages += await subscription.fetch(batch, _ASK_SECONDS)
                 left = messages[-1].metadata.num_pending
         finally:
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
                 await jetstream.delete_consumer(self._stream, consumer.name)
-        return messages
+        return messages, left
 
     async def check(self) -> None:
-        await self._connected.flush(timeout=int(_ASK_SECONDS))
-
-
-def servers(url: str) -> list[str]:
-    """Return the servers of a URL: ``nats://user:password@one:4222,two:4222``."""
-    scheme, rest = url.split("://", 1)
-    parts = urlsplit(f"{scheme}://{rest}")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError(f"{url!r} is not the URL of a NATS server: nats://HOST:PORT is all")
-    user, at, hosts = parts.netloc.rpartition("@")
-    found = []
-    for host in hosts.split(","):
-        one = urlsplit(f"{scheme}://{user}{at}{host}")
+        client = self._connected
+        # To and fro as any message: if the client's reader had ended, its flush would not tell.
+        arrived: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        subject = f"{self._namespace}.check.{client.new_inbox().rpartition('.')[2]}"
+        subscription = await client.subscribe(subject, future=arrived)
         try:
-            valid = bool(one.hostname) and one.port != 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ValueError(f"{url!r} is not the URL of a NATS server: {host!r} is not HOST:PORT")
-        found.append(one.geturl())
-    return found
+            await client.publish(subject)
+            await arrived
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()

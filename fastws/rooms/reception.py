@@ -13,6 +13,7 @@ from .engine import order
 from .envelope import CONTROL, unwrap
 from .errors import BrokerUnavailable
 from .room import Room
+from .tasks import within
 
 if TYPE_CHECKING:
     import logging
@@ -29,7 +30,9 @@ __all__ = ["Reception"]
 # So many messages may come while a room is brought up to date.
 _MOST_HELD = 10_000
 
-# A receiver that is told what it missed gets so many messages at a time.
+# History is asked for so many messages at a time, ...
+_PAGE_MESSAGES = 256
+# ... and a receiver that is told what it missed gets so many.
 _REPLAY_MESSAGES = 64
 
 
@@ -156,27 +159,37 @@ class Reception:
 
     async def _catch_up(self, room: Room) -> None:
         """Deliver what history has after our last message, then what came meanwhile."""
-        assert self._history is not None
+        more = True
+        while more:
+            replay = await self._next_page(room)
+            more = replay.more
+            if not replay.complete:
+                self.gaps += 1
+                self._logger.warning("history of room %r does not reach back far enough", room.name)
+            self._deliver_newer(room, replay.messages)
+        came, room.held = room.held or [], None
+        del self._fetching[room.token]
+        self._deliver_newer(room, came)
+
+    def _deliver_newer(self, room: Room, messages: list[Incoming]) -> None:
+        for incoming in messages:
+            if order(incoming.id or "0-0") > order(room.last or "0-0"):
+                self._deliver_kept(room, incoming)
+
+    async def _next_page(self, room: Room) -> Replay:
+        """Return what history has next for a room, however long the broker is away."""
         for pause in link.delays():
             try:
-                replay = await self._replay(room.token, room.last, self._history.messages)
-                break
+                return await self._replay(room.token, room.last, _PAGE_MESSAGES)
             except BrokerUnavailable as error:
                 self._logger.info("room %r could not be brought up to date: %s", room.name, error)
             await asyncio.sleep(pause)
-        if not replay.complete:
-            self.gaps += 1
-            self._logger.warning("history of room %r does not reach back far enough", room.name)
-        came, room.held = room.held or [], None
-        del self._fetching[room.token]
-        for incoming in [*replay.messages, *came]:
-            if order(incoming.id or "0-0") > order(room.last or "0-0"):
-                self._deliver_kept(room, incoming)
+        raise AssertionError("there is always another pause")
 
     async def _replay(self, token: str, after: Optional[str], limit: int) -> Replay:
         try:
             work = self._engine.replay(token, after, limit)
-            return await link.within(link.ANSWER_SECONDS, work)
+            return await within(link.ANSWER_SECONDS, work)
         except (asyncio.TimeoutError, TimeoutError):
             raise BrokerUnavailable("history is not available: no answer") from None
         except Exception as error:
@@ -190,15 +203,19 @@ class Reception:
         That is what follows the id ``after``, or the last ``recent`` messages.
         """
         held = room.hold(receiver)
-        replay = await self._replay(room.token, after, recent)
-        last = after
-        for start in range(0, len(replay.messages), _REPLAY_MESSAGES):
-            some = replay.messages[start : start + _REPLAY_MESSAGES]
-            self._delivery.write_one(receiver, [self._prepare(room, message) for message in some])
-            last = some[-1].id
-            await _written(receiver)
+        last, complete, more = after, True, True
+        while more:
+            limit = recent if after is None else _PAGE_MESSAGES
+            replay = await self._replay(room.token, last, limit)
+            complete, more = complete and replay.complete, replay.more
+            for start in range(0, len(replay.messages), _REPLAY_MESSAGES):
+                some = replay.messages[start : start + _REPLAY_MESSAGES]
+                messages = [self._prepare(room, message) for message in some]
+                self._delivery.write_one(receiver, messages)
+                last = some[-1].id
+                await _written(receiver)
         room.release(held, last)
-        return replay.complete
+        return complete
 
 
 async def _written(receiver: Any) -> None:

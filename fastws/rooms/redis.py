@@ -14,6 +14,7 @@ from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError
 from .engine import Engine, History, Incoming, Replay, order
 from .errors import BrokerUnavailable
 from .redis_node import Node, servers
+from .tasks import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisEngine"]
 
+# For each of the servers of a URL; the others are to have their turn.
+_CONNECT_SECONDS = 2.0
 # Rooms that nobody publishes to any more are forgotten after a day, unless history is longer.
 _KEEP_SECONDS = 24 * 3600
 # So long after a message was stored, sending it once more is noticed.
@@ -93,15 +96,18 @@ class RedisEngine(Engine):
     async def _find_master(self) -> Node:
         """Connect to the first server that takes writes."""
         problem: Exception = BrokerUnavailable("no server to connect to")
-        for server in self._servers:
+        for server in self._servers[:]:
             node = self._new_node(server)
             try:
-                await node.connect()
+                await within(_CONNECT_SECONDS, node.connect())
                 return node
             except Exception as error:
                 problem = error
             self._nodes.remove(node)
             await node.close()
+            # Begin with another next time: one that hangs may cost all the time there is.
+            self._servers.remove(server)
+            self._servers.append(server)
         raise problem
 
     def _new_node(self, server: dict[str, Any]) -> Node:
@@ -228,16 +234,20 @@ class RedisEngine(Engine):
         if after is None:
             [entries] = await self._read([room], [("XREVRANGE", stream, "+", "-", "COUNT", limit)])
             return Replay([_kept(room, entry) for entry in reversed(entries)], True)
-        first, entries = await self._read(
-            [room, room],
-            [("XRANGE", stream, "-", "+", "COUNT", 1), ("XRANGE", stream, f"({after}", "+")],
+        count, first, entries = await self._read(
+            [room] * 3,
+            [
+                ("XLEN", stream),
+                ("XRANGE", stream, "-", "+", "COUNT", 1),
+                ("XRANGE", stream, f"({after}", "+", "COUNT", limit),
+            ],
         )
         messages = [_kept(room, entry) for entry in entries]
         # If one that is not newer is still there, all that are newer are.
         assert self._history is not None
-        whole = order(after) == (0, 0) and len(messages) <= self._history.messages
+        whole = order(after) == (0, 0) and count <= self._history.messages
         complete = whole or (bool(first) and order(first[0][0].decode()) <= order(after))
-        return Replay(messages, complete)
+        return Replay(messages, complete, len(messages) == limit)
 
     async def check(self) -> None:
         for node in self._nodes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Optional
-from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -14,6 +13,8 @@ from redis.exceptions import ResponseError
 
 from .engine import Incoming
 from .errors import BrokerUnavailable
+from .tasks import Whole, end
+from .urls import each_host, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -42,7 +43,7 @@ class Node:
         self._lock = asyncio.Lock()
         self._reader: Optional[asyncio.Task[None]] = None
         self._sharded = b""
-        self._exchanges: set[asyncio.Future[list[Any]]] = set()
+        self._exchanges = Whole()
         self._confirmed: dict[tuple[bytes, bytes], asyncio.Future[None]] = {}
         self._pong: Optional[asyncio.Future[None]] = None
 
@@ -70,35 +71,24 @@ class Node:
 
     async def close(self) -> None:
         """Let go of both connections."""
-        tasks: list[asyncio.Future[Any]] = [*self._exchanges]
+        await self._exchanges.end()
         if self._reader is not None:
-            tasks.append(self._reader)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._reader = None
-        for connection in (self._commands, self._listening):
-            if connection is not None:
-                with contextlib.suppress(Exception):
-                    await connection.disconnect(nowait=True)
+            await end([self._reader])
+            self._reader = None
+        for connection in self.connections:
+            with contextlib.suppress(Exception):
+                await connection.disconnect(nowait=True)
         self._commands = self._listening = None
-        for future in self._confirmed.values():
-            future.cancel()
-        self._confirmed.clear()
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that there are."""
+        both = (self._commands, self._listening)
+        return [connection for connection in both if connection is not None]
 
     async def run(self, commands: list[Command]) -> list[Any]:
         """Send commands in one write; return the answers, errors of the server among them."""
-        # Whoever asks may be cancelled, but the answers come all the same, and must be taken: or
-        # they would be taken for those to the next commands.
-        exchange = asyncio.ensure_future(self._exchange(commands))
-        self._exchanges.add(exchange)
-        exchange.add_done_callback(self._forget)
-        return await asyncio.shield(exchange)
-
-    def _forget(self, exchange: asyncio.Future[list[Any]]) -> None:
-        self._exchanges.discard(exchange)
-        if not exchange.cancelled():
-            exchange.exception()  # perhaps nobody waits for it any more
+        return await self._exchanges.run(self._exchange(commands))
 
     async def _exchange(self, commands: list[Command]) -> list[Any]:
         async with self._lock:
@@ -124,26 +114,34 @@ class Node:
         await self._change(b"unsubscribe", channels)
 
     async def _change(self, command: bytes, channels: Collection[str]) -> None:
-        if self._listening is None:
-            raise BrokerUnavailable("not connected")
-        loop = asyncio.get_running_loop()
+        connection = self._heard_connection
         command = self._sharded + command
         # Channels of different slots cannot be named together.
         groups = [[channel] for channel in channels] if self._sharded else [list(channels)]
-        confirmations = []
-        for group in groups:
-            for channel in group:
-                future = self._confirmed[command, channel.encode()] = loop.create_future()
-                confirmations.append(future)
-            await self._listening.send_command(command.decode().upper(), *group)
-        await asyncio.gather(*confirmations)
+        confirmations = {(command, channel.encode()): _future() for channel in channels}
+        self._confirmed.update(confirmations)
+        try:
+            for group in groups:
+                await connection.send_command(command.decode().upper(), *group)
+            await asyncio.gather(*confirmations.values())
+        finally:
+            for key, future in confirmations.items():
+                future.cancel()
+                self._confirmed.pop(key, None)
+
+    @property
+    def _heard_connection(self) -> Connection:
+        """The connection for subscriptions, while somebody reads what comes."""
+        if self._listening is None or self._reader is None or self._reader.done():
+            raise BrokerUnavailable("not connected")
+        return self._listening
 
     async def check(self) -> None:
         """Return when the server has answered on both connections and still takes writes."""
         await self._check_role()
-        assert self._listening is not None
-        self._pong = asyncio.get_running_loop().create_future()
-        await self._listening.send_command("PING")
+        connection = self._heard_connection
+        self._pong = _future()
+        await connection.send_command("PING")
         await self._pong
 
     async def _read(
@@ -168,7 +166,15 @@ class Node:
                 else:
                     self._confirm(kind, answer[1])
         except Exception as error:
+            self._give_up(error)
             lost(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Tell those who wait for an answer on the subscribed connection that none will come."""
+        for future in (*self._confirmed.values(), self._pong):
+            if future is not None and not future.done():
+                future.set_exception(error)
+                future.exception()  # perhaps nobody waits for it any more
 
     def _receive(self, answer: list[bytes], receive: Receive) -> None:
         room = answer[1][self._prefix : -1].decode()
@@ -187,21 +193,22 @@ class Node:
             raise BrokerUnavailable("a slot of the cluster has moved")
 
 
+def _future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
 def servers(url: str) -> list[dict[str, Any]]:
     """Return how to connect to each server of a URL: ``redis://user:password@one:6379,two/0``."""
-    scheme, rest = url.split("://", 1)
+    scheme = url.split("://", 1)[0]
     scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
-    parts = urlsplit(f"{scheme}://{rest}")
     if scheme == "unix":
-        return [parse_url(f"{scheme}://{rest}")]
-    user, at, hosts = parts.netloc.rpartition("@")
+        return [parse_url(url)]
     found = []
-    for host in hosts.split(","):
-        one = urlunsplit((scheme, f"{user}{at}{host}", parts.path, parts.query, ""))
+    for one in each_host(url, scheme):
         try:
-            found.append(parse_url(one))
+            found.append(parse_url(one.geturl()))
         except ValueError as error:
-            raise ValueError(f"{url!r} is not the URL of a Redis server: {error}") from None
+            raise ValueError(f"{shown(url)} is not the URL of a Redis server: {error}") from None
     return found
 
 
@@ -213,6 +220,9 @@ def _connection(server: dict[str, Any]) -> Connection:
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),
             "health_check_interval": 0,
+            # Time limits are for ``Link``: a subscribed connection may well be silent.
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
             "socket_keepalive": True,
             "client_name": "fastws",
             **options,

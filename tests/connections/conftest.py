@@ -13,6 +13,7 @@ from connections.networks import NETWORKS, Network
 from connections.running import (
     TEST_SECONDS,
     nothing_left,
+    patience,
     pytest_generate_tests,
     pytest_pyfunc_call,
 )
@@ -21,9 +22,9 @@ __all__ = ["pytest_generate_tests", "pytest_pyfunc_call"]
 
 
 @pytest.fixture(autouse=True)
-def guard():
+def guard(request):
     """Fail for what a test leaves behind; end the whole run if a test hangs."""
-    faulthandler.dump_traceback_later(3 * TEST_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(3 * patience(request.node), exit=True)
     with nothing_left():
         yield
     faulthandler.cancel_dump_traceback_later()

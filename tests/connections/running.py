@@ -35,6 +35,12 @@ def new_loop(name):
     return asyncio.SelectorEventLoop() if os.name == "posix" else asyncio.ProactorEventLoop()
 
 
+def patience(item):
+    """How many seconds a test may take: TEST_SECONDS, or those of its marker."""
+    marker = item.get_closest_marker("patience")
+    return marker.args[0] if marker else TEST_SECONDS
+
+
 def _note(problems, context):
     # asyncio.start_server() of Python 3.11 asks cancelled handlers of test servers for errors.
     cancelled = isinstance(context.get("exception"), asyncio.CancelledError)
@@ -128,5 +134,5 @@ def pytest_pyfunc_call(pyfuncitem):
     arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
     network = pyfuncitem.funcargs.get("network")
     loop_name = network.loop_name if network else pyfuncitem.callspec.params["loop_name"]
-    run(pyfuncitem.obj(**arguments), loop_name)
+    run(pyfuncitem.obj(**arguments), loop_name, patience(pyfuncitem))
     return True

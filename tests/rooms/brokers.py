@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -31,10 +32,15 @@ class Broker:
     """A server process that can be killed, stopped and started again on the same port."""
 
     program = ""
+    schemes = ("", "")  # of URLs, without TLS and with it
+    client = ""  # the package that speaks to it
 
-    def __init__(self, directory, **options):
+    def __init__(self, directory, tls=None, namespace=None, **options):
         self.directory = Path(directory)
         self.options = options
+        self.tls = tls
+        self.host = namespace.hosts[0] if namespace else "127.0.0.1"
+        self._prefix = namespace.prefix if namespace else []
         self.port = 0
         self._process = None
 
@@ -46,7 +52,31 @@ class Broker:
     def pid(self):
         return self._process.pid
 
+    @property
+    def url(self):
+        return self.url_at(self.host, self.port)
+
+    def url_at(self, host, port):
+        """Its URL through somebody else."""
+        query = f"?ssl_ca_certs={self.tls.authority}" if self.tls else ""
+        scheme = self.schemes[self.tls is not None]
+        return f"{scheme}://{self.credentials}{host}:{port}{query}"
+
+    @property
+    def credentials(self):
+        return ""
+
     def command(self):
+        """Its command line; options are those of its own, and replace these."""
+        options = {**self.default_options(), **(self.tls_options() if self.tls else {})}
+        options.update(self.options)
+        given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+        return [self.path(), *(part for option in given for part in option)]
+
+    def default_options(self):
+        raise NotImplementedError
+
+    def tls_options(self):
         raise NotImplementedError
 
     def start(self):
@@ -56,7 +86,9 @@ class Broker:
             if first:
                 self.port = free_port()
             with open(self.directory / "log", "ab") as log:
-                self._process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+                self._process = subprocess.Popen(
+                    [*self._prefix, *self.command()], stdout=log, stderr=log
+                )
             if self._wait_until_it_answers():
                 return self
             self.kill()
@@ -66,7 +98,7 @@ class Broker:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+                with socket.create_connection((self.host, self.port), 1) as sock:
                     if self.answers(sock):
                         return True
             except OSError:
@@ -106,28 +138,42 @@ class Redis(Broker):
     """A Redis that writes each command to its file before it answers."""
 
     program = "redis-server"
+    schemes = ("redis", "rediss")
+    client = "redis"
 
     @property
-    def url(self):
-        secret = f":{self.options['requirepass']}@" if "requirepass" in self.options else ""
-        return f"redis://{secret}127.0.0.1:{self.port}"
+    def credentials(self):
+        return f":{self.options['requirepass']}@" if "requirepass" in self.options else ""
 
-    def command(self):
-        options = {
+    def default_options(self):
+        return {
             "port": self.port,
-            "bind": "127.0.0.1",
+            "bind": "0.0.0.0" if self._prefix else self.host,
+            "protected-mode": "no",
             "dir": self.directory,
             "save": "",
             "appendonly": "yes",
             "appendfsync": "always",
-            **self.options,
         }
-        given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-        return [self.path(), *given]
+
+    def tls_options(self):
+        return {
+            "port": 0,
+            "tls-port": self.port,
+            "tls-cert-file": self.tls.certificate,
+            "tls-key-file": self.tls.key,
+            "tls-ca-cert-file": self.tls.authority,
+            "tls-auth-clients": "no",
+        }
 
     def answers(self, sock):
-        sock.sendall(b"PING\r\n")
-        return sock.recv(100).startswith((b"+PONG", b"-NOAUTH"))
+        if self.tls is not None:
+            context = ssl.create_default_context(cafile=self.tls.authority)
+            context.load_cert_chain(self.tls.certificate, self.tls.key)
+            sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
+        with sock:
+            sock.sendall(b"PING\r\n")
+            return sock.recv(100).startswith((b"+PONG", b"-NOAUTH"))
 
     def call(self, *words):
         """Run a command; return the first bytes of the answer."""
@@ -138,30 +184,33 @@ class Redis(Broker):
 
 class Valkey(Redis):
     program = "valkey-server"
-
-    @property
-    def url(self):
-        return super().url.replace("redis", "valkey", 1)
+    schemes = ("valkey", "valkeys")
 
 
 class Nats(Broker):
     """A NATS server with JetStream."""
 
     program = "nats-server"
+    schemes = ("nats", "tls")
+    client = "nats"
 
     @property
-    def url(self):
-        user = f"{self.options['user']}:{self.options['pass']}@" if "user" in self.options else ""
-        return f"nats://{user}127.0.0.1:{self.port}"
+    def credentials(self):
+        return f"{self.options['user']}:{self.options['pass']}@" if "user" in self.options else ""
 
     def command(self):
-        options = {"user": None, **self.options}
-        given = [part for name, value in options.items() if value for part in (f"--{name}", value)]
-        store = ["-js", "-sd", str(self.directory / "store")]
-        return [self.path(), "-a", "127.0.0.1", "-p", str(self.port), *store, *given]
+        asks = "--tlsverify" if "tlscacert" in self.options else "--tls"
+        return [*super().command(), "-js", *([asks] if self.tls else [])]
+
+    def default_options(self):
+        address = "0.0.0.0" if self._prefix else self.host
+        return {"addr": address, "port": self.port, "store_dir": self.directory / "store"}
+
+    def tls_options(self):
+        return {"tlscert": self.tls.certificate, "tlskey": self.tls.key}
 
     def answers(self, sock):
         return sock.recv(2000).startswith(b"INFO")
 
 
-KINDS = {"redis": Redis, "nats": Nats}
+KINDS = {"redis": Redis, "valkey": Valkey, "nats": Nats}

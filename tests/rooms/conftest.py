@@ -6,26 +6,31 @@ import inspect
 import os
 
 import pytest
-from connections.conftest import guard, no_proxies, quick_collections  # noqa: F401 (fixtures)
+from connections.conftest import authority, guard, no_proxies, quick_collections  # noqa: F401
 from connections.running import LOOPS, pytest_pyfunc_call
 
 from rooms.brokers import KINDS
+from rooms.scenes import MEMORY
 
 __all__ = ["pytest_pyfunc_call"]
 
 # Rooms ask nothing of an event loop that connections do not; .ci/rooms has them on both.
 ALL_LOOPS = os.environ.get("FASTWS_ALL_LOOPS") == "1"
 
+# Valkey does what Redis does, in fewer places.
+BROKERS = ["nats", "redis", pytest.param("valkey", marks=pytest.mark.slow)]
+
 
 def pytest_generate_tests(metafunc):
     if inspect.iscoroutinefunction(metafunc.function):
         metafunc.fixturenames.append("loop_name")
-        metafunc.parametrize("loop_name", LOOPS if ALL_LOOPS else LOOPS[:1])
+        loops = LOOPS if ALL_LOOPS else LOOPS[:1]
+        metafunc.parametrize("loop_name", getattr(metafunc.module, "LOOPS", loops))
 
 
 def need(kind):
     """Skip unless a broker and its client are installed."""
-    pytest.importorskip(kind)
+    pytest.importorskip(KINDS[kind].client)
     if KINDS[kind].path() is None:
         pytest.skip(f"{KINDS[kind].program} is not installed")
 
@@ -46,7 +51,17 @@ def shared_brokers(tmp_path_factory):
         broker.__exit__()
 
 
-@pytest.fixture(params=sorted(KINDS))
+@pytest.fixture(params=BROKERS)
+def broker_url(request, shared_brokers):
+    return shared_brokers(request.param)
+
+
+@pytest.fixture(params=["memory", *BROKERS])
+def url(request, shared_brokers):
+    return MEMORY if request.param == "memory" else shared_brokers(request.param)
+
+
+@pytest.fixture(params=BROKERS)
 def own_broker(request, tmp_path):
     """A broker of one test alone."""
     need(request.param)

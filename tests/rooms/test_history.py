@@ -8,20 +8,10 @@ import pytest
 from connections.running import until
 
 from fastws.aio import connect
-from fastws.rooms import id_first
+from fastws.rooms import id_first, reception
 from fastws.rooms.engine import History, Outgoing
 from fastws.rooms.memory import MemoryEngine
-from rooms.scenes import MEMORY, new_namespace, process, processes
-
-
-@pytest.fixture(params=["memory", "redis", "nats"])
-def url(request, shared_brokers):
-    return MEMORY if request.param == "memory" else shared_brokers(request.param)
-
-
-@pytest.fixture(params=["redis", "nats"])
-def broker_url(request, shared_brokers):
-    return shared_brokers(request.param)
+from rooms.scenes import new_namespace, process, processes
 
 
 def split(message):
@@ -106,6 +96,53 @@ async def test_history_that_does_not_reach_back_is_told(url):
             assert joined.complete == {"garden": complete}
             assert [split(message)[1] for message in got] == list(expected)
             joined.leave()
+
+
+@pytest.mark.parametrize("page", [1, 3, 10])
+async def test_a_long_history_is_told_page_by_page(url, page, monkeypatch):
+    monkeypatch.setattr(reception, "_PAGE_MESSAGES", page)
+    async with processes(url, 1, history=20, stamp=id_first) as [one]:
+        ids = [await one.hub.publish("garden", str(number)) for number in range(30)]
+        for last, complete, first in [(29, True, 30), (19, True, 20), (9, True, 10), (0, False, 9)]:
+            got = []
+            async with one.hub.join(got.append, "garden", last_id=ids[last]) as joined:
+                assert [int(split(message)[1]) for message in got] == list(range(first, 30))
+                assert joined.complete == {"garden": complete}
+        got = []
+        async with one.hub.join(got.append, "garden", last_id="0-0") as joined:
+            assert len(got) == 21
+            assert joined.complete == {"garden": False}
+
+
+async def test_catching_up_goes_on_where_it_was_when_the_broker_did_not_answer(url, monkeypatch):
+    monkeypatch.setattr(reception, "_PAGE_MESSAGES", 4)
+    async with processes(url, 1, history=1000, stamp=id_first) as [one]:
+        got, asked = [], []
+        async with one.hub.join(got.append, "garden"):
+            first = await one.hub.publish("garden", "0")
+            await until(lambda: len(got) == 1)
+            part, engine = one.hub._reception, one.hub._engine
+            replay = engine.replay
+
+            async def every_other_time(token, after, limit):
+                asked.append(after)
+                if len(asked) % 2:
+                    raise OSError("not now")
+                return await replay(token, after, limit)
+
+            receive = part._receive_kept
+            part._receive_kept = lambda room, incoming: None  # all of these are lost
+            for number in range(1, 20):
+                last = await one.hub.publish("garden", str(number))
+            part._receive_kept = receive
+            engine.replay = every_other_time
+            part.resume({"garden": (first, last)})
+            await one.hub.publish("garden", "20")
+            await until(lambda: len(got) == 21)
+        assert [split(message)[1] for message in got] == [str(number) for number in range(21)]
+        assert asked[:2] == [first, first]
+        assert first not in asked[2:]
+        assert len(set(asked)) >= 5
 
 
 async def test_the_last_messages_for_whoever_comes_for_the_first_time(url):

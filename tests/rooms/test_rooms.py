@@ -7,22 +7,49 @@ import asyncio
 import pytest
 from connections.running import until
 
-from fastws.aio import connect
+from fastws.aio import connect, serve
 from fastws.rooms import Callback, HistoryUnavailable, Hub
-from rooms.scenes import MEMORY, new_namespace, process, processes
-
-ENGINES = ["memory", "redis", "nats"]
-BROKERS = ["redis", "nats"]
+from rooms.scenes import new_namespace, process, processes
 
 
-@pytest.fixture(params=ENGINES)
-def url(request, shared_brokers):
-    return MEMORY if request.param == "memory" else shared_brokers(request.param)
+async def test_whoever_joins_twice_stays(url):
+    async with processes(url, 1) as [one]:
+        got = []
+        receiver = Callback(got.append)
+        async with one.hub.join(receiver, "garden"):
+            with pytest.raises(ValueError, match="is in 'garden' already"):
+                await one.hub.join(receiver, "cellar", "garden")
+            await one.hub.publish("garden", "still here")
+            await until(lambda: got == ["still here"])
+            assert one.hub.stats().rooms == 1
 
 
-@pytest.fixture(params=BROKERS)
-def broker_url(request, shared_brokers):
-    return shared_brokers(request.param)
+async def test_a_connection_that_closes_leaves_though_nobody_says_so(url):
+    async with Hub(url, namespace=new_namespace()) as hub:
+        joined = []
+
+        async def handler(ws):
+            joined.append(await hub.join(ws, "garden", "cellar"))
+            await ws.send("joined")
+            async for _ in ws:
+                pass
+
+        async with serve(handler, "127.0.0.1", 0) as server:
+            uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            clients = []
+            for _ in range(3):
+                clients.append(await connect(uri))
+                assert await clients[-1].recv() == "joined"
+            assert hub.stats().receivers == 6
+            await clients[0].close()
+            await until(lambda: hub.stats().receivers == 4)
+            joined[1].leave("cellar")
+            clients[1]._abort()
+            await until(lambda: hub.stats().receivers == 2)
+            await clients[2].close()
+            await until(lambda: hub.stats().rooms == 0)
+            [late] = joined[2:]
+            assert late.rooms == []
 
 
 async def test_a_message_reaches_those_in_the_room_and_nobody_else(url):

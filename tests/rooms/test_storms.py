@@ -15,11 +15,15 @@ from processes import Process
 
 from fastws.aio import connect
 from fastws.errors import WebSocketException
-from rooms.brokers import Redis
-from rooms.conftest import need
+from rooms.brokers import KINDS, Redis
+from rooms.conftest import BROKERS, need
+from rooms.networks import Namespace
 from rooms.proxies import Proxy
 
-pytestmark = pytest.mark.slow
+# The guard around coroutine tests gives up after seconds; these need minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.patience(240)]
+
+LOOPS = ["asyncio"]  # here are clients only: hubs are in the workers
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOMS = 10
@@ -129,9 +133,12 @@ class Publisher:
 
 
 @contextlib.asynccontextmanager
-async def storm(url, history, count=3):
-    """Workers, receivers in rooms, and a publisher for each room; everything ends at the end."""
-    workers = [Worker(url, history) for _ in range(count)]
+async def storm(urls, history, count=3):
+    """Workers, receivers in rooms, and a publisher for each room; everything ends at the end.
+
+    The first worker gets the first URL, and so on.
+    """
+    workers = [Worker(urls[i % len(urls)], history) for i in range(count)]
     receivers, publishers = [], []
     try:
         receivers = [Receiver(workers, f"r{i % ROOMS}", history) for i in range(RECEIVERS)]
@@ -193,21 +200,10 @@ async def all_told(receivers, publishers):
         )
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """The guard around coroutine tests gives up after seconds; these need minutes."""
-    from connections import running
-
-    monkeypatch.setattr(running.run, "__defaults__", ("asyncio", 240))
-    import faulthandler
-
-    faulthandler.cancel_dump_traceback_later()
-
-
 async def test_with_history_nothing_acknowledged_is_missing_or_doubled(own_broker):
     async with Proxy(own_broker.port) as proxy:
-        url = own_broker.url.replace(str(own_broker.port), str(proxy.port))
-        async with storm(url, 100_000) as (workers, receivers, publishers):
+        url = own_broker.url_at("127.0.0.1", proxy.port)
+        async with storm([url], 100_000) as (workers, receivers, publishers):
             own_broker.kill()
             await asyncio.sleep(2)
             own_broker.start()
@@ -243,11 +239,45 @@ async def test_with_history_nothing_acknowledged_is_missing_or_doubled(own_broke
                 assert re.search(r"gaps=0\)", worker.end())
 
 
+@pytest.mark.parametrize("kind", BROKERS)
+async def test_when_one_process_is_cut_off_the_others_go_on(kind, tmp_path):
+    need(kind)
+    with (
+        Namespace(links=2) as namespace,
+        KINDS[kind](tmp_path, namespace=namespace) as broker,
+    ):
+        urls = [broker.url_at(host, broker.port) for host in namespace.hosts]
+        async with storm(urls, 100_000, count=2) as (workers, receivers, publishers):
+            near = [one for one in publishers if one._worker is workers[0]]
+            far = [one for one in publishers if one._worker is workers[1]]
+            namespace.pull(1)
+            await asyncio.sleep(1)  # what was under way has arrived
+            before = [[len(one.acknowledged) for one in some] for some in (near, far)]
+            await asyncio.sleep(8)
+            after = [[len(one.acknowledged) for one in some] for some in (near, far)]
+            assert all(more > count + 20 for more, count in zip(after[0], before[0], strict=True))
+            assert after[1] == before[1]
+            namespace.plug(1)
+            await asyncio.sleep(2)
+
+            for link in (0, 1):
+                namespace.pull(link)
+            await asyncio.sleep(6)
+            for link in (0, 1):
+                namespace.plug(link)
+
+            await settle(receivers, publishers)
+            await all_told(receivers, publishers)
+            check(receivers, publishers)
+            for worker in workers:
+                assert re.search(r"gaps=0\)", worker.end())
+
+
 async def test_redis_drops_a_process_that_does_not_read(tmp_path):
     need("redis")
     limit = {"client-output-buffer-limit": "pubsub 64kb 64kb 1"}
     with Redis(tmp_path, **limit) as broker:
-        async with storm(broker.url, 100_000, count=2) as (workers, receivers, publishers):
+        async with storm([broker.url], 100_000, count=2) as (workers, receivers, publishers):
             listener = Receiver(workers[1:], "filler", 1)
             await until(lambda: listener.joined)
             workers[1].signal(signal.SIGSTOP)
@@ -268,7 +298,7 @@ async def test_redis_drops_a_process_that_does_not_read(tmp_path):
 
 
 async def test_without_history_local_messages_go_on(own_broker):
-    async with storm(own_broker.url, 0) as (_, receivers, publishers):
+    async with storm([own_broker.url], 0) as (_, receivers, publishers):
         own_broker.kill()
         await asyncio.sleep(1)
         before = [len(one.texts) for one in receivers]

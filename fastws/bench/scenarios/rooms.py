@@ -21,6 +21,7 @@ __all__ = ["measure", "tables"]
 SIZES = (64,)
 WARM_UP_SECONDS = 0.2
 SETTLE_SECONDS = 0.5  # those that subscribe for each socket are still at it
+KINDS = {"fastws": Kind.OWN, "bare socket": Kind.LIMIT}
 RECEIVERS = {"quick": 200, "full": 1000, "tiny": 5}
 
 
@@ -42,7 +43,7 @@ def measure(run: Run, scenario: str) -> None:
 def _measure(run: Run, scenario: str, who: tuple[str, str, str], receivers: int) -> None:
     kind, broker, url = who
     name = f"{kind} ({broker})"
-    of = Kind.OWN if kind.startswith("fastws") else Kind.PEER
+    of = KINDS.get(kind, Kind.PEER)
     run.progress(f"{name}, {receivers} receivers")
     place = rooms.Scenario("", 1, 1, receivers)
     try:

@@ -1,0 +1,60 @@
+"""What the client of NATS does with a connection that is going, and what must not come of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from fastws.rooms import tasks
+from rooms.brokers import Nats
+from rooms.conftest import need
+from rooms.scenes import process
+
+
+@contextlib.asynccontextmanager
+async def engine_of_its_own(tmp_path):
+    """The engine of a hub that is connected."""
+    need("nats")
+    with Nats(tmp_path) as broker:
+        async with process(broker.url) as one:
+            yield one.hub._engine
+
+
+async def test_answers_of_nats_to_questions_that_were_given_up_do_no_harm(tmp_path):
+    async with engine_of_its_own(tmp_path) as engine:
+        for _ in range(5):
+            asking = asyncio.ensure_future(engine._flush(engine._connected))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+        await tasks.within(5, engine.check())
+        await tasks.within(5, engine.publish([]))
+        assert not engine._connected._reading_task.done()
+
+
+async def test_a_nats_client_that_has_stopped_reading_is_found_out(tmp_path):
+    async with engine_of_its_own(tmp_path) as engine:
+        engine._connected._reading_task.cancel()
+        with pytest.raises(TimeoutError):
+            await tasks.within(0.2, engine.check())
+
+
+async def test_a_connection_that_breaks_while_it_is_closed_leaves_no_task(tmp_path, monkeypatch):
+    async with engine_of_its_own(tmp_path) as engine:
+        client = engine._connected
+        await engine.subscribe(["a", "b"])
+        listening = [task for task in asyncio.all_tasks() if "Subscription" in str(task.get_coro())]
+        assert len(listening) >= 2
+
+        async def break_off():
+            raise ConnectionResetError
+
+        monkeypatch.setattr(client._transport, "drain", break_off)
+        client._pending.append(b"PING\r\n")
+        client._pending_data_size += len(client._pending[-1])
+        await engine.close()
+        await asyncio.wait(listening, timeout=5)
+        assert all(task.done() for task in listening)
