@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import shutil
+import signal
 
 import pytest
 from choice import CHOICE
@@ -12,6 +13,10 @@ from fastws.frames import Role
 
 settings.register_profile("fastws", deadline=None, derandomize=True, database=None)
 settings.load_profile("fastws")
+
+# A shell that starts the tests in the background has their processes ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def kernel_names():
