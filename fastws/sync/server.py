@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
 
+# A signal that comes just before accepting falls asleep, or to another thread, does not wake it.
+SIGNAL_SECONDS = 1.0
+
 
 class Server:
     """A server, as ``serve`` makes it; its methods are those of ``socketserver.BaseServer``.
@@ -70,6 +73,7 @@ class Server:
         self._connections: set[ServerConnection] = set()
         self._threads: set[threading.Thread] = set()
         self._stopped = False
+        self._stopped_by_signal = False
         self._acceptor: Optional[threading.Thread] = None  # who is in serve_forever()
         self._idle = threading.Event()  # nobody is
         self._idle.set()
@@ -98,7 +102,7 @@ class Server:
                 selector.register(self.socket, selectors.EVENT_READ)
                 selector.register(self._wake_reader, selectors.EVENT_READ)
                 while not self._stopped:
-                    for key, _ in selector.select():
+                    for key, _ in selector.select(SIGNAL_SECONDS):
                         if key.fileobj is self.socket:
                             self._accept()
         except (OSError, ValueError):
@@ -110,6 +114,8 @@ class Server:
                 if self._stopped:
                     self._close_wakers()
             self._idle.set()
+        if self._stopped_by_signal:
+            self._wait_for_handlers()
 
     def _close_wakers(self) -> None:
         self._wake_reader.close()
@@ -234,7 +240,8 @@ class Server:
     ) -> None:
         """Stop accepting; close every connection with ``code`` and ``reason``; wait for handlers.
 
-        ``close_connections=False`` lets open ones go on, and waits for them.
+        ``close_connections=False`` lets open ones go on, and waits for them. Called by a signal's
+        handler in the thread of ``serve_forever``, it is that which waits.
         """
         serialize_close(code, reason)  # a wrong argument is an error before anything is done
         with self._lock:
@@ -254,6 +261,14 @@ class Server:
                 connection._answer(connection.respond(503, "The server is shutting down.\n"))
             elif close_connections:
                 connection._start_closing(code, reason)
+        if self._acceptor is threading.current_thread():
+            # In a signal's handler: what it interrupted may hold what the threads wait for.
+            self._stopped_by_signal = True
+            return
+        self._wait_for_handlers()
+        self._idle.wait()
+
+    def _wait_for_handlers(self) -> None:
         while True:
             with self._lock:
                 threads = self._threads - {threading.current_thread()}
@@ -261,8 +276,6 @@ class Server:
                 break
             for thread in threads:
                 thread.join()
-        if self._acceptor is not threading.current_thread():
-            self._idle.wait()
 
     def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
         """Shut down, with the close code and reason that clients get."""

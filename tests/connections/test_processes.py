@@ -157,6 +157,62 @@ def test_signals_end_a_blocking_server_with_goodbyes(signal_name):
     assert "ResourceWarning" not in err
 
 
+@posix
+def test_a_signal_amid_accepting_does_not_wait_for_what_it_interrupted():
+    program = """
+    import signal, threading
+    from fastws.errors import ConnectionClosed, InvalidHandshake
+    from fastws.sync import connect, serve
+
+    class Threads(set):
+        def add(self, thread):  # the server's lock is held
+            super().add(thread)
+            signal.raise_signal(signal.SIGTERM)
+
+    def client():
+        try:
+            with connect(f"ws://127.0.0.1:{port}") as ws:
+                ws.recv()
+        except (ConnectionClosed, InvalidHandshake, OSError):
+            print("client: told", flush=True)
+
+    with serve(lambda ws: list(ws), "127.0.0.1", 0) as server:
+        port = server.socket.getsockname()[1]
+        server._threads = Threads()
+        signal.signal(signal.SIGTERM, lambda *args: server.shutdown())
+        visitor = threading.Thread(target=client)
+        visitor.start()
+        server.serve_forever()
+        left = len(server._threads)
+        visitor.join()
+        print(f"handlers left: {left}", flush=True)
+    """
+    code, out, err = finish(python(program))
+    assert code == 0, err
+    assert "handlers left: 0" in out
+    assert "client: told" in out
+
+
+@posix
+def test_a_signal_that_wakes_another_thread_ends_a_blocking_server_all_the_same():
+    program = """
+    import signal, threading
+    from fastws.sync import serve
+
+    with serve(lambda ws: list(ws), "127.0.0.1", 0) as server:
+        signal.signal(signal.SIGTERM, lambda *args: server.shutdown())
+        asleep = threading.Event()
+        sleeper = threading.Thread(target=asleep.wait, daemon=True)
+        sleeper.start()
+        threading.Timer(0.2, lambda: signal.pthread_kill(sleeper.ident, signal.SIGTERM)).start()
+        server.serve_forever()
+        asleep.set()
+        print("ended", flush=True)
+    """
+    code, out, err = finish(python(program))
+    assert (code, out) == (0, "ended\n"), err
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.run cancels nothing before 3.11")
 @posix
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
