@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import itertools
 import os
 import select
 import shutil
@@ -277,16 +278,23 @@ def _wait_for(port: int) -> None:
 
 
 def run(
-    kind: str, name: str, url: str, scenario: Scenario, options: argparse.Namespace
+    kind: str,
+    name: str,
+    url: str,
+    scenario: Scenario,
+    cores: Sequence[int],
+    options: argparse.Namespace,
 ) -> Iterator[str]:
-    """Yield the lines of one contender in one scenario: the best of each figure's rounds."""
-    cores = usable_cores()
-    # One process that serves has a core to itself; what receives has the other.
-    core = cores[0] if scenario.processes == 1 and len(cores) > 1 else None
+    """Yield the lines of one contender in one scenario: the best of each figure's rounds.
+
+    What receives has the last of the ``cores``. Processes that serve take turns at the others, if
+    there are any.
+    """
+    free = itertools.cycle([*cores[:-1]] or [None])
     servers: list[Server] = []
     with contextlib.ExitStack() as stack:
         for _ in range(scenario.processes):
-            servers.append(Server(kind, url, scenario.rooms, core, options.unix))
+            servers.append(Server(kind, url, scenario.rooms, next(free), options.unix))
             stack.callback(servers[-1].end)
         sockets = Sockets(scenario, servers)
         stack.callback(sockets.close)
@@ -323,11 +331,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not hasattr(select, "epoll"):
         parser.error("this benchmark needs epoll, so Linux")
+    for name, fact in facts().items():
+        print(f"{name}: {fact}")
     cores = usable_cores()
     if len(cores) > 1:
         os.sched_setaffinity(0, {cores[-1]})
-    for name, fact in facts().items():
-        print(f"{name}: {fact}")
     titles = [f"{burst} in a turn: {what}" for burst in options.bursts for what in FIGURES]
     print(f"\n| scenario | size | contender | {' | '.join(titles)} | p99 ms |")
     print(f"|---|---:|---|{'---:|' * len(titles)}---:|")
@@ -345,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     continue
                 try:
                     name = f"{kind}, {broker_kind}"
-                    for line in run(kind, name, url, scenario, options):
+                    for line in run(kind, name, url, scenario, cores, options):
                         print(line, flush=True)
                 except RuntimeError as error:
                     print(
