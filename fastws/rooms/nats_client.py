@@ -41,9 +41,22 @@ class NatsClient(nats.aio.client.Client):
         return command
 
     async def close(self) -> None:
-        """Close, even if the connection breaks meanwhile, where the original stops halfway."""
+        """Close, and wait for a second at most."""
         with contextlib.suppress(Exception):
             await within(1, super().close())
+        self._let_go()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        # Also called by the task that reads, of which nobody asks how it ended. The original stops
+        # halfway if the connection breaks while it writes what is left.
+        try:
+            await super()._close(status, do_cbs)
+        except Exception:
+            self._let_go()
+            if do_cbs and self._closed_cb is not None:
+                await self._closed_cb()
+
+    def _let_go(self) -> None:
         for subscription in list(self._subs.values()):
             subscription._stop_processing()
         if self._transport is not None:

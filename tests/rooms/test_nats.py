@@ -58,3 +58,33 @@ async def test_a_connection_that_breaks_while_it_is_closed_leaves_no_task(tmp_pa
         await engine.close()
         await asyncio.wait(listening, timeout=5)
         assert all(task.done() for task in listening)
+
+
+async def test_a_connection_that_breaks_while_its_reader_closes_it_is_told_as_lost(
+    tmp_path, monkeypatch
+):
+    async with engine_of_its_own(tmp_path) as engine:
+        client = engine._connected
+        reading = client._reading_task
+        told = asyncio.Event()
+
+        async def tell():
+            told.set()
+
+        def is_closed(data):
+            raise RuntimeError("the handler is closed")
+
+        def at_eof():
+            client._flusher_task.cancel()
+            client._pending.append(b"PING\r\n")
+            client._pending_data_size += len(client._pending[-1])
+            return True
+
+        monkeypatch.setattr(client, "_closed_cb", tell)
+        monkeypatch.setattr(client, "_disconnected_cb", None)
+        await client._send_ping()  # the answer wakes the reader
+        monkeypatch.setattr(client._transport, "writelines", is_closed)
+        monkeypatch.setattr(client._transport, "at_eof", at_eof)
+        await asyncio.wait_for(told.wait(), 5)
+        await asyncio.wait([reading], timeout=5)
+        assert reading.exception() is None
