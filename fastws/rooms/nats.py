@@ -252,7 +252,7 @@ class NatsEngine(Engine):
             consumer = await subscription.consumer_info()
             left = consumer.num_pending or 0
             while left and (most is None or len(messages) < most):
-                batch = min(left, _REPLAY_BATCH, (most or left) - len(messages))
+                batch = min(left, _REPLAY_BATCH, left if most is None else most - len(messages))
                 messages += await subscription.fetch(batch, _ASK_SECONDS)
                 left = messages[-1].metadata.num_pending
         finally:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from ..prepared import PreparedMessage
 from . import link
 from .delivery import plain
-from .engine import order
 from .envelope import CONTROL, unwrap
 from .errors import BrokerUnavailable
 from .room import Room
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reception"]
 
-# So many messages may come while a room is brought up to date.
-_MOST_HELD = 10_000
+# A message that was overtaken by the one after it comes by itself, or else history is asked.
+_PATIENCE_SECONDS = 0.02
 
 # History is asked for so many messages at a time, ...
 _PAGE_MESSAGES = 256
@@ -93,7 +92,7 @@ class Reception:
             room = self.rooms.get(incoming.room)
             if room is None:
                 return
-            if incoming.id is not None:
+            if incoming.id is not None and self._history is not None:
                 self.received += 1
                 self._receive_kept(room, incoming)
             elif process != self._process:  # ours were delivered when they were published
@@ -103,27 +102,16 @@ class Reception:
             self._logger.exception("a message from the broker was left out")
 
     def _receive_kept(self, room: Room, incoming: Incoming) -> None:
-        assert incoming.id is not None
-        if room.held is not None:
-            room.held.append(incoming)
-            if len(room.held) > _MOST_HELD:
-                # It takes too long. They are in history too, so fetching anew finds them.
-                room.held = []
-                self._fetch(room)
-        elif room.last is not None and order(incoming.id) <= order(room.last):
-            pass  # it was fetched before it came
-        elif room.last in (None, incoming.before) or incoming.before in (None, ""):
-            self._deliver_kept(room, incoming)
-        else:
-            room.held = [incoming]
-            self._fetch(room)
+        self._deliver(room, room.sequence.take(incoming))
+        if room.sequence.missing and room.token not in self._fetching:
+            self._fetch(room, _PATIENCE_SECONDS)
 
-    def _deliver_kept(self, room: Room, incoming: Incoming) -> None:
-        room.last = incoming.id
-        try:
-            room.deliver(self._prepare(room, incoming), incoming.id)
-        except Exception:  # of the application's stamp, most likely
-            self._logger.exception("a message from the broker was left out")
+    def _deliver(self, room: Room, messages: list[Incoming]) -> None:
+        for incoming in messages:
+            try:
+                room.deliver(self._prepare(room, incoming), incoming.id)
+            except Exception:  # of the application's stamp, most likely
+                self._logger.exception("a message from the broker was left out")
 
     def _prepare(self, room: Room, incoming: Incoming) -> PreparedMessage:
         """Return what receivers get of a message that was kept."""
@@ -143,44 +131,39 @@ class Reception:
             room = self.rooms.get(token)
             if room is None:
                 continue
-            if room.last is None:
-                # What came since then comes to us. If something came just before it, that shows.
-                room.last = before
-            elif order(after) > order(room.last):
-                room.held = room.held or []
+            self._deliver(room, room.sequence.resume(before, after))
+            if room.sequence.missing:
                 self._fetch(room)
 
-    def _fetch(self, room: Room) -> None:
+    def _fetch(self, room: Room, pause: float = 0) -> None:
         """Begin to catch up; if that is under way, begin anew: its connection may be gone."""
-        before = self._fetching.get(room.token)
-        if before is not None:
-            before.cancel()
-        self._fetching[room.token] = asyncio.ensure_future(self._catch_up(room))
+        task = self._fetching.get(room.token)
+        if task is not None:
+            task.cancel()
+        self._fetching[room.token] = asyncio.ensure_future(self._catch_up(room, pause))
 
-    async def _catch_up(self, room: Room) -> None:
-        """Deliver what history has after our last message, then what came meanwhile."""
-        more = True
-        while more:
+    async def _catch_up(self, room: Room, pause: float) -> None:
+        """Deliver what history has of what is missing, until nothing is."""
+        await asyncio.sleep(pause)
+        sequence = room.sequence
+        while sequence.missing:
+            last = sequence.last
             replay = await self._next_page(room)
-            more = replay.more
-            if not replay.complete:
+            self._deliver(room, sequence.take_kept(replay.messages))
+            lost = not replay.complete
+            if sequence.missing and sequence.last == last:
+                lost = True
+                self._deliver(room, sequence.skip())
+            if lost:
                 self.gaps += 1
                 self._logger.warning("history of room %r does not reach back far enough", room.name)
-            self._deliver_newer(room, replay.messages)
-        came, room.held = room.held or [], None
         del self._fetching[room.token]
-        self._deliver_newer(room, came)
-
-    def _deliver_newer(self, room: Room, messages: list[Incoming]) -> None:
-        for incoming in messages:
-            if order(incoming.id or "0-0") > order(room.last or "0-0"):
-                self._deliver_kept(room, incoming)
 
     async def _next_page(self, room: Room) -> Replay:
         """Return what history has next for a room, however long the broker is away."""
         for pause in link.delays():
             try:
-                return await self._replay(room.token, room.last, _PAGE_MESSAGES)
+                return await self._replay(room.token, room.sequence.last, _PAGE_MESSAGES)
             except BrokerUnavailable as error:
                 self._logger.info("room %r could not be brought up to date: %s", room.name, error)
             await asyncio.sleep(pause)

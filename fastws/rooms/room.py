@@ -1,4 +1,4 @@
-"""One room in one process: who receives, and what was received last."""
+"""One room in one process: who receives, and what they were given."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..frames import State
 from .delivery import GATHER_BYTES
 from .engine import order
 from .receivers import Callback
+from .sequence import Sequence
 
 if TYPE_CHECKING:
     from ..aio import Connection
     from ..prepared import PreparedMessage
     from .delivery import Delivery
-    from .engine import Incoming
 
     Receiver = Union[Connection, Callback]
 
@@ -38,8 +38,7 @@ class Room:
         self.name = name
         self.token = token
         self.members: dict[Receiver, Optional[str]] = {}  # who each is, if that was said
-        self.last: Optional[str] = None  # the id of the last message, or "0-0"
-        self.held: Optional[list[Incoming]] = None  # came after messages that are fetched now
+        self.sequence = Sequence()
         self._delivery = delivery
         self._connections: dict[Connection, None] = {}
         self._callbacks: dict[Callback, None] = {}
@@ -98,7 +97,7 @@ class Room:
                 seen = seen if id is None else order(id)
         if newer:
             self._delivery.write_one(held.receiver, newer)
-        if seen > order(self.last or "0-0"):
+        if seen > order(self.sequence.last or "0-0"):
             held.seen, held.messages = seen, []
         else:
             self._holding.remove(held)

@@ -88,3 +88,16 @@ async def test_a_connection_that_breaks_while_its_reader_closes_it_is_told_as_lo
         await asyncio.wait_for(told.wait(), 5)
         await asyncio.wait([reading], timeout=5)
         assert reading.exception() is None
+
+
+async def test_a_history_of_several_batches_is_told_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastws.rooms.nats._REPLAY_BATCH", 10)
+    need("nats")
+    with Nats(tmp_path) as broker:
+        async with process(broker.url, history=100) as one:
+            for number in range(45):
+                await one.hub.publish("garden", str(number))
+            for recent in (7, 45, 60):
+                got = []
+                async with one.hub.join(got.append, "garden", recent=recent):
+                    assert got == [str(number) for number in range(45)][-recent:]
