@@ -79,3 +79,15 @@ async def processes(url, count, **options):
         if url != MEMORY:
             await until(lambda: all(one.hub.stats().processes == count for one in made))
         yield made
+
+
+@contextlib.contextmanager
+def kept_back(hub):
+    """What a broker passes on is in a list, of ``(room, incoming)``, instead of in its rooms."""
+    part, kept = hub._reception, []
+    receive = part._receive_kept
+    part._receive_kept = lambda room, incoming: kept.append((room, incoming))
+    try:
+        yield kept
+    finally:
+        part._receive_kept = receive

@@ -11,7 +11,7 @@ from fastws.aio import connect
 from fastws.rooms import id_first, reception
 from fastws.rooms.engine import History, Outgoing
 from fastws.rooms.memory import MemoryEngine
-from rooms.scenes import new_namespace, process, processes
+from rooms.scenes import kept_back, new_namespace, process, processes
 
 
 def split(message):
@@ -130,11 +130,10 @@ async def test_catching_up_goes_on_where_it_was_when_the_broker_did_not_answer(u
                     raise OSError("not now")
                 return await replay(token, after, limit)
 
-            receive = part._receive_kept
-            part._receive_kept = lambda room, incoming: None  # all of these are lost
-            for number in range(1, 20):
-                last = await one.hub.publish("garden", str(number))
-            part._receive_kept = receive
+            with kept_back(one.hub) as lost:
+                for number in range(1, 20):
+                    last = await one.hub.publish("garden", str(number))
+                await until(lambda: len(lost) == 19)
             engine.replay = every_other_time
             part.resume({"garden": (first, last)})
             await one.hub.publish("garden", "20")
@@ -233,21 +232,18 @@ async def test_a_receiver_that_knows_more_than_its_room_sees_nothing_twice(url):
             first = await one.hub.publish("garden", "0")
             await until(lambda: len(early) == 1)
             # What comes is late, as from a broker whose subscriptions hang.
-            reception = one.hub._reception
-            room = reception.rooms["garden"]
-            receive, kept = reception._receive_kept, []
-            reception._receive_kept = lambda room, incoming: kept.append(incoming)
-            ids = [await one.hub.publish("garden", str(number)) for number in range(1, 4)]
-            await until(lambda: len(kept) == 3)
-            async with one.hub.join(late.append, "garden", last_id=first):
+            with kept_back(one.hub) as kept:
+                ids = [await one.hub.publish("garden", str(number)) for number in range(1, 4)]
+                await until(lambda: len(kept) == 3)
+                joined = await one.hub.join(late.append, "garden", last_id=first)
                 assert [split(message) for message in late] == [
                     (ids[0], "1"), (ids[1], "2"), (ids[2], "3")
                 ]  # fmt: skip
                 await one.hub.publish("garden", "typing", keep=False)
                 await until(lambda: late[3:] == early[1:] == ["typing"])
-                reception._receive_kept = receive
-                for incoming in kept:
-                    receive(room, incoming)
-                last = await one.hub.publish("garden", "4")
-                await until(lambda: late[4:] == [f"{last}\n4"])
-                assert [split(message)[1] for message in early] == ["0", "", "1", "2", "3", "4"]
+            for room, incoming in kept:
+                one.hub._reception._receive_kept(room, incoming)
+            last = await one.hub.publish("garden", "4")
+            await until(lambda: late[4:] == [f"{last}\n4"])
+            assert [split(message)[1] for message in early] == ["0", "", "1", "2", "3", "4"]
+            joined.leave()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fastws.rooms import sequence
 from fastws.rooms.engine import Incoming, Replay, order
 from fastws.rooms.sequence import Sequence
-from rooms.scenes import new_namespace, process, processes
+from rooms.scenes import kept_back, new_namespace, process, processes
 
 
 def message(number, before=None):
@@ -132,6 +132,15 @@ def test_whatever_comes_and_whatever_is_lost_all_is_delivered_once_and_in_order(
     assert not made.missing
 
 
+async def publish_unheard(hub, count):
+    """Publish numbers from 1 on; return the last id, and what should have come to the room."""
+    with kept_back(hub) as kept:
+        for number in range(1, count + 1):
+            last = await hub.publish("garden", str(number))
+        await until(lambda: len(kept) == count)
+    return last, kept
+
+
 async def test_a_room_asks_history_again_until_nothing_is_missing(url):
     async with processes(url, 1, history=100) as [one]:
         got = []
@@ -146,15 +155,10 @@ async def test_a_room_asks_history_again_until_nothing_is_missing(url):
                 return Replay((await replay(token, after, limit)).messages[:1], True)
 
             engine.replay = one_only
-            receive, kept = part._receive_kept, []
-            part._receive_kept = lambda room, incoming: kept.append(incoming)
-            for number in range(1, 10):
-                last = await one.hub.publish("garden", str(number))
-            await until(lambda: len(kept) == 9)
-            part._receive_kept = receive
+            last, kept = await publish_unheard(one.hub, 9)
             part.resume({"garden": (first, last)})
-            for incoming in [kept[6], kept[5], kept[8]]:
-                receive(part.rooms["garden"], incoming)
+            for index in (6, 5, 8):
+                part._receive_kept(*kept[index])
             await until(lambda: len(got) == 10)
             assert got == [str(number) for number in range(10)]
             assert one.hub.stats().gaps == 0
@@ -169,14 +173,9 @@ async def test_messages_the_wrong_way_round_need_no_history(url):
             await until(lambda: got == ["0"])
             part, engine = one.hub._reception, one.hub._engine
             engine.replay = None  # nobody may ask
-            receive, kept = part._receive_kept, []
-            part._receive_kept = lambda room, incoming: kept.append(incoming)
-            for text in "12":
-                await one.hub.publish("garden", text)
-            await until(lambda: len(kept) == 2)
-            part._receive_kept = receive
-            for incoming in reversed(kept):
-                receive(part.rooms["garden"], incoming)
+            _, kept = await publish_unheard(one.hub, 2)
+            for room, incoming in reversed(kept):
+                part._receive_kept(room, incoming)
             await until(lambda: got == ["0", "1", "2"])
             await until(lambda: not part._fetching)
             assert one.hub.stats().gaps == 0
@@ -188,13 +187,8 @@ async def test_what_is_gone_from_history_is_counted(url):
         async with one.hub.join(got.append, "garden"):
             first = await one.hub.publish("garden", "0")
             await until(lambda: got == ["0"])
-            part = one.hub._reception
-            receive = part._receive_kept
-            part._receive_kept = lambda room, incoming: None
-            for number in range(1, 10):
-                last = await one.hub.publish("garden", str(number))
-            part._receive_kept = receive
-            part.resume({"garden": (first, last)})
+            last, _ = await publish_unheard(one.hub, 9)
+            one.hub._reception.resume({"garden": (first, last)})
             await until(lambda: got[-1] == "9")
             assert got == ["0", "7", "8", "9"]
             assert one.hub.stats().gaps == 1
