@@ -24,10 +24,11 @@ from .nats_client import NatsClient, servers
 from .tasks import Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
+    from nats.js.client import JetStreamContext
 
     from .engine import LastIds, Outgoing, Receive
 
@@ -37,6 +38,7 @@ _CONNECT_SECONDS = 2
 _RETRY_SECONDS = 0.01
 _ASK_SECONDS = 4.0
 _REPLAY_BATCH = 500
+_REACH_FURTHER = 4
 # The limit of the server is for headers too: "NATS/1.0", the name of ours, and a number.
 _HEADER_BYTES = 100
 _LONGER_THAN_ANYONE_WAITS = 3600
@@ -219,47 +221,56 @@ class NatsEngine(Engine):
             self._receive(Incoming(room, message.data))
 
     async def replay(self, room: str, after: Optional[str], limit: int) -> Replay:
-        epoch, sequence = (0, 0) if after is None else order(after)
+        subject = f"{self._namespace}.keep.{room}"
+        if after is None:
+            return Replay(self._incoming(room, await self._latest(room, subject, limit)), True)
+        epoch, sequence = order(after)
         start = sequence if epoch == self._epoch else 0
         # The message with that id is the first of these, if it is still there.
-        most = None if after is None else limit + 1
-        messages, left = await self._stored(f"{self._namespace}.keep.{room}", start, most)
-        found = [
+        async with self._reader(subject, start) as reader:
+            found = self._incoming(room, await reader.read(limit + 1))
+        if start and found and found[0].id == after:
+            return Replay(found[1:], True, reader.left > 0)
+        assert self._history is not None
+        whole = sequence == 0 and len(found) + reader.left <= self._history.messages
+        return Replay(found, whole, reader.left > 0)
+
+    async def _latest(self, room: str, subject: str, count: int) -> list[Msg]:
+        """Return the last messages of a room, without reading all that the stream has of it."""
+        _, last = order(await self._last(room))
+        # Other rooms have numbers among these. How many, the server knows without sending them.
+        reach = count
+        while True:
+            start = max(last - reach + 1, 1)
+            async with self._reader(subject, start) as reader:
+                if reader.left >= count or start == 1:
+                    return (await reader.read(reader.left))[-count:]
+            reach *= _REACH_FURTHER
+
+    def _incoming(self, room: str, messages: list[Msg]) -> list[Incoming]:
+        return [
             Incoming(room, message.data, self._id(message.metadata.sequence.stream))
             for message in messages
         ]
-        if after is None:
-            return Replay(found[-limit:], True)
-        if start and found and found[0].id == after:
-            return Replay(found[1:], True, left > 0)
-        assert self._history is not None
-        whole = sequence == 0 and len(found) + left <= self._history.messages
-        return Replay(found, whole, left > 0)
 
-    async def _stored(self, subject: str, start: int, most: Optional[int]) -> tuple[list[Msg], int]:
-        """Return what the stream has of a subject, from a number on, and how many more it has."""
+    @contextlib.asynccontextmanager
+    async def _reader(self, subject: str, start: int) -> AsyncIterator[_Reader]:
+        """Read what the stream has of a subject, from a number on."""
         jetstream = self._connected.jetstream(timeout=_ASK_SECONDS)
-        policy = DeliverPolicy.BY_START_SEQUENCE if start else DeliverPolicy.ALL
         config = ConsumerConfig(
-            deliver_policy=policy,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE if start else DeliverPolicy.ALL,
             opt_start_seq=start or None,
             ack_policy=AckPolicy.NONE,
             inactive_threshold=30,
         )
         subscription = await jetstream.pull_subscribe(subject, stream=self._stream, config=config)
-        messages: list[Msg] = []
         try:
             consumer = await subscription.consumer_info()
-            left = consumer.num_pending or 0
-            while left and (most is None or len(messages) < most):
-                batch = min(left, _REPLAY_BATCH, left if most is None else most - len(messages))
-                messages += await subscription.fetch(batch, _ASK_SECONDS)
-                left = messages[-1].metadata.num_pending
+            yield _Reader(subscription, consumer.num_pending or 0)
         finally:
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
                 await jetstream.delete_consumer(self._stream, consumer.name)
-        return messages, left
 
     async def check(self) -> None:
         client = self._connected
@@ -273,3 +284,20 @@ class NatsEngine(Engine):
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
+
+
+class _Reader:
+    """Messages of a subject, one after the other; ``left`` is how many have not been read."""
+
+    def __init__(self, subscription: JetStreamContext.PullSubscription, left: int) -> None:
+        self._subscription = subscription
+        self.left = left
+
+    async def read(self, most: int) -> list[Msg]:
+        """Return the next messages, fewer if there are no more."""
+        messages: list[Msg] = []
+        while self.left and len(messages) < most:
+            batch = min(self.left, _REPLAY_BATCH, most - len(messages))
+            messages += await self._subscription.fetch(batch, _ASK_SECONDS)
+            self.left = messages[-1].metadata.num_pending
+        return messages

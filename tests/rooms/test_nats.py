@@ -97,7 +97,39 @@ async def test_a_history_of_several_batches_is_told_whole(tmp_path, monkeypatch)
         async with process(broker.url, history=100) as one:
             for number in range(45):
                 await one.hub.publish("garden", str(number))
-            for recent in (7, 45, 60):
-                got = []
-                async with one.hub.join(got.append, "garden", recent=recent):
-                    assert got == [str(number) for number in range(45)][-recent:]
+            everything = [str(number) for number in range(45)]
+            for count in (7, 45, 60):
+                assert await recent(one.hub, count) == everything[-count:]
+
+
+async def test_the_last_messages_of_a_room_are_found_without_reading_all(tmp_path, monkeypatch):
+    need("nats")
+    from fastws.rooms.nats import _Reader
+
+    read, sizes = _Reader.read, []
+
+    async def counted(self, most):
+        messages = await read(self, most)
+        sizes.append(len(messages))
+        return messages
+
+    monkeypatch.setattr(_Reader, "read", counted)
+    with Nats(tmp_path) as broker:
+        async with process(broker.url, history=1000) as one:
+            for number in range(100):
+                await one.hub.publish("garden", str(number))
+            assert await recent(one.hub, 5) == ["95", "96", "97", "98", "99"]
+            for number in range(100, 200):
+                await one.hub.publish("garden", str(number))
+                for _ in range(2):
+                    await one.hub.publish("cellar", "x")
+            assert await recent(one.hub, 5) == ["195", "196", "197", "198", "199"]
+            assert await recent(one.hub, 1000) == [str(number) for number in range(200)]
+            assert await recent(one.hub, 5, "attic") == []
+        assert sizes == [5, 7, 200, 0]
+
+
+async def recent(hub, count, room="garden"):
+    got = []
+    async with hub.join(got.append, room, recent=count):
+        return got
