@@ -147,6 +147,8 @@ class RedisEngine(Engine):
         """Run a command for each room where that is; return the answers in the same order."""
         if not self._nodes:
             raise BrokerUnavailable("not connected")
+        if len(self._owners) == 1:
+            return list(map(_still_there, await self._owners[0].run(commands)))
         parts: dict[Node, list[int]] = {}
         for i, room in enumerate(rooms):
             parts.setdefault(self._node(room), []).append(i)
@@ -154,11 +156,7 @@ class RedisEngine(Engine):
         runs = (node.run([commands[i] for i in part]) for node, part in parts.items())
         for part, some in zip(parts.values(), await asyncio.gather(*runs), strict=True):
             for i, answer in zip(part, some, strict=True):
-                if isinstance(answer, ReadOnlyError):
-                    raise BrokerUnavailable("the server has become a replica")
-                if isinstance(answer, (MovedError, AskError)):
-                    raise BrokerUnavailable("a slot of the cluster has moved")
-                answers[i] = answer
+                answers[i] = _still_there(answer)
         return answers
 
     async def _read(self, rooms: Sequence[str], commands: Sequence[Command]) -> list[Any]:
@@ -257,6 +255,15 @@ class RedisEngine(Engine):
 def _kept(room: str, entry: Any) -> Incoming:
     id, fields = entry
     return Incoming(room, fields[1], id.decode())
+
+
+def _still_there(answer: Any) -> Any:
+    """Return an answer; raise if it shows that the server is not the one to ask any more."""
+    if isinstance(answer, ReadOnlyError):
+        raise BrokerUnavailable("the server has become a replica")
+    if isinstance(answer, (MovedError, AskError)):
+        raise BrokerUnavailable("a slot of the cluster has moved")
+    return answer
 
 
 def _result(result: Any) -> Union[str, Exception, None]:

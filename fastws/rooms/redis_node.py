@@ -17,7 +17,7 @@ from .tasks import Whole, end
 from .urls import each_host, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from .engine import Receive
 
@@ -86,11 +86,11 @@ class Node:
         both = (self._commands, self._listening)
         return [connection for connection in both if connection is not None]
 
-    async def run(self, commands: list[Command]) -> list[Any]:
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands in one write; return the answers, errors of the server among them."""
         return await self._exchanges.run(self._exchange(commands))
 
-    async def _exchange(self, commands: list[Command]) -> list[Any]:
+    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         async with self._lock:
             connection = self._commands
             if connection is None:
