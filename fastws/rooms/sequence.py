@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sequence"]
 
-# So many messages may wait for one that is missing. They are in history as well.
+# So much may wait for a message that is missing. It is in history as well.
 _MOST_HELD = 10_000
+_MOST_HELD_BYTES = 16 * 1024 * 1024
 
 _NONE = "0-0"
 
@@ -31,6 +32,7 @@ class Sequence:
         self._last = order(_NONE)
         self._until = order(_NONE)  # the broker has messages up to this id
         self._held: list[Incoming] = []  # by id; something before the first of them is missing
+        self._held_bytes = 0
 
     @property
     def missing(self) -> bool:
@@ -45,9 +47,10 @@ class Sequence:
             self._pass(incoming)
             return [incoming]
         insort(self._held, incoming, key=_order)
-        if len(self._held) > _MOST_HELD:
+        self._held_bytes += len(incoming.data)
+        if len(self._held) > _MOST_HELD or self._held_bytes > _MOST_HELD_BYTES:
             self._until = max(self._until, _order(self._held[-1]))
-            self._held.clear()
+            self._let_go(len(self._held))
         return self._ready()
 
     def take_kept(self, messages: list[Incoming]) -> list[Incoming]:
@@ -72,7 +75,7 @@ class Sequence:
         self._until = self._last
         if not self._held:
             return []
-        first = self._held.pop(0)
+        first = self._held[0]
         self._pass(first)
         return [first, *self._ready()]
 
@@ -97,8 +100,13 @@ class Sequence:
                 self._pass(incoming)
                 ready.append(incoming)
             done += 1
-        del self._held[:done]
+        self._let_go(done)
         return ready
+
+    def _let_go(self, count: int) -> None:
+        """Hold the first messages no longer."""
+        self._held_bytes -= sum(len(incoming.data) for incoming in self._held[:count])
+        del self._held[:count]
 
 
 def _id(incoming: Incoming) -> str:

@@ -16,7 +16,7 @@ from rooms.scenes import kept_back, new_namespace, process, processes
 def message(number, before=None):
     """The message with that number; the one before it has the number before, unless told."""
     before = number - 1 if before is None else before
-    return Incoming("garden", b"", f"7-{number}", f"7-{before}" if before else "")
+    return Incoming("garden", b"x" * 1000, f"7-{number}", f"7-{before}" if before else "")
 
 
 def numbers(messages):
@@ -87,8 +87,9 @@ def test_a_room_whose_history_has_expired_begins_anew():
     assert numbers(made.take(message(9, before=0))) == [9]
 
 
-def test_too_many_that_wait_are_left_to_history(monkeypatch):
-    monkeypatch.setattr(sequence, "_MOST_HELD", 3)
+@pytest.mark.parametrize(("limit", "most"), [("_MOST_HELD", 3), ("_MOST_HELD_BYTES", 3 * 1000)])
+def test_too_much_that_waits_is_left_to_history(limit, most, monkeypatch):
+    monkeypatch.setattr(sequence, limit, most)
     made = begun(3)
     for number in range(5, 9):
         assert made.take(message(number)) == []
@@ -96,8 +97,10 @@ def test_too_many_that_wait_are_left_to_history(monkeypatch):
     assert made.missing
     assert numbers(made.take_kept([message(4), message(5)])) == [4, 5]
     assert made.missing
-    assert numbers(made.take_kept([message(n) for n in (6, 7, 8)])) == [6, 7, 8]
+    assert made.take(message(9)) == []
+    assert numbers(made.take_kept([message(n) for n in (6, 7, 8)])) == [6, 7, 8, 9]
     assert not made.missing
+    assert made._held_bytes == 0
 
 
 @given(st.data())
@@ -130,6 +133,7 @@ def test_whatever_comes_and_whatever_is_lost_all_is_delivered_once_and_in_order(
         got += made.take_kept([message(number) for number in range(first, stored + 1)])
     assert numbers(got) == list(range(begin + 1, stored + 1))
     assert not made.missing
+    assert (made._held, made._held_bytes) == ([], 0)
 
 
 async def publish_unheard(hub, count):
