@@ -35,7 +35,8 @@ class Incoming:
     """A message from the broker. ``id`` is None unless it is kept; ``before`` is the one before it.
 
     Ids are two numbers with a hyphen between them, which grow from message to message of a room.
-    ``before`` is "" for the first message of a room, and None where it is not known.
+    ``before`` is "" for the first message of a room, and None where it is not known. Those with ids
+    may come in any order: ``Sequence`` sees to it.
     """
 
     __slots__ = ("before", "data", "id", "room")
