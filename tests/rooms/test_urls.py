@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from fastws.rooms import Hub
@@ -26,6 +28,20 @@ def test_the_url_of_a_broker_that_cannot_be(url, problem):
     pytest.importorskip("nats" if url.startswith(("nats", "tls")) else "redis")
     with pytest.raises(ValueError, match=problem):
         Hub(url)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "client"),
+    [("redis", "redis"), ("valkeys", "redis"), ("nats", "nats"), ("tls", "nats")],
+)
+def test_a_client_that_is_not_installed(scheme, client, monkeypatch):
+    for name in list(sys.modules):
+        if name.startswith((f"{client}.", "fastws.rooms.redis", "fastws.rooms.nats")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, client, None)
+    command = rf"^{scheme}:// needs a package: run pip install 'fastws-core\[{client}\]'$"
+    with pytest.raises(ModuleNotFoundError, match=command):
+        Hub(f"{scheme}://one")
 
 
 @pytest.mark.parametrize("url", [url for url, _ in WRONG if "://one" in url])
