@@ -237,13 +237,15 @@ class NatsEngine(Engine):
 
     async def _latest(self, room: str, subject: str, count: int) -> list[Msg]:
         """Return the last messages of a room, without reading all that the stream has of it."""
+        async with self._reader(subject, 0) as reader:
+            if reader.left <= count:
+                return await reader.read(count)
         _, last = order(await self._last(room))
         # Other rooms have numbers among these. How many, the server knows without sending them.
         reach = count
         while True:
-            start = max(last - reach + 1, 1)
-            async with self._reader(subject, start) as reader:
-                if reader.left >= count or start == 1:
+            async with self._reader(subject, max(last - reach + 1, 1)) as reader:
+                if reader.left >= count or reach >= last:
                     return (await reader.read(reader.left))[-count:]
             reach *= _REACH_FURTHER
 
@@ -268,7 +270,7 @@ class NatsEngine(Engine):
             consumer = await subscription.consumer_info()
             yield _Reader(subscription, consumer.num_pending or 0)
         finally:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # else the server does it, after the threshold
                 await subscription.unsubscribe()
                 await jetstream.delete_consumer(self._stream, consumer.name)
 

@@ -147,7 +147,7 @@ class RedisEngine(Engine):
         """Run a command for each room where that is; return the answers in the same order."""
         if not self._nodes:
             raise BrokerUnavailable("not connected")
-        if len(self._owners) == 1:
+        if len(self._owners) == 1:  # nearly always; gathering costs a sixth more
             return list(map(_still_there, await self._owners[0].run(commands)))
         parts: dict[Node, list[int]] = {}
         for i, room in enumerate(rooms):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from connections.running import until
 from hypothesis import given
@@ -136,6 +138,17 @@ def test_whatever_comes_and_whatever_is_lost_all_is_delivered_once_and_in_order(
     assert (made._held, made._held_bytes) == ([], 0)
 
 
+@contextlib.asynccontextmanager
+async def one_message(url, history):
+    """A hub, what its room "garden" got, which is "0" so far, and the id of that."""
+    async with processes(url, 1, history=history) as [one]:
+        got = []
+        async with one.hub.join(got.append, "garden"):
+            first = await one.hub.publish("garden", "0")
+            await until(lambda: got == ["0"])
+            yield one.hub, got, first
+
+
 async def publish_unheard(hub, count):
     """Publish numbers from 1 on; return the last id, and what should have come to the room."""
     with kept_back(hub) as kept:
@@ -146,56 +159,43 @@ async def publish_unheard(hub, count):
 
 
 async def test_a_room_asks_history_again_until_nothing_is_missing(url):
-    async with processes(url, 1, history=100) as [one]:
-        got = []
-        async with one.hub.join(got.append, "garden"):
-            first = await one.hub.publish("garden", "0")
-            await until(lambda: got == ["0"])
-            part, engine = one.hub._reception, one.hub._engine
-            replay = engine.replay
+    async with one_message(url, history=100) as (hub, got, first):
+        part, replay = hub._reception, hub._engine.replay
 
-            async def one_only(token, after, limit):
-                """As a broker whose count of what is left is too low."""
-                return Replay((await replay(token, after, limit)).messages[:1], True)
+        async def one_only(token, after, limit):
+            """As a broker whose count of what is left is too low."""
+            return Replay((await replay(token, after, limit)).messages[:1], True)
 
-            engine.replay = one_only
-            last, kept = await publish_unheard(one.hub, 9)
-            part.resume({"garden": (first, last)})
-            for index in (6, 5, 8):
-                part._receive_kept(*kept[index])
-            await until(lambda: len(got) == 10)
-            assert got == [str(number) for number in range(10)]
-            assert one.hub.stats().gaps == 0
-            await until(lambda: not part._fetching)
+        hub._engine.replay = one_only
+        last, kept = await publish_unheard(hub, 9)
+        part.resume({"garden": (first, last)})
+        for index in (6, 5, 8):
+            part._receive_kept(*kept[index])
+        await until(lambda: len(got) == 10)
+        assert got == [str(number) for number in range(10)]
+        assert hub.stats().gaps == 0
+        await until(lambda: not part._fetching)
 
 
 async def test_messages_the_wrong_way_round_need_no_history(url):
-    async with processes(url, 1, history=100) as [one]:
-        got = []
-        async with one.hub.join(got.append, "garden"):
-            await one.hub.publish("garden", "0")
-            await until(lambda: got == ["0"])
-            part, engine = one.hub._reception, one.hub._engine
-            engine.replay = None  # nobody may ask
-            _, kept = await publish_unheard(one.hub, 2)
-            for room, incoming in reversed(kept):
-                part._receive_kept(room, incoming)
-            await until(lambda: got == ["0", "1", "2"])
-            await until(lambda: not part._fetching)
-            assert one.hub.stats().gaps == 0
+    async with one_message(url, history=100) as (hub, got, _):
+        part = hub._reception
+        hub._engine.replay = None  # nobody may ask
+        _, kept = await publish_unheard(hub, 2)
+        for room, incoming in reversed(kept):
+            part._receive_kept(room, incoming)
+        await until(lambda: got == ["0", "1", "2"])
+        await until(lambda: not part._fetching)
+        assert hub.stats().gaps == 0
 
 
 async def test_what_is_gone_from_history_is_counted(url):
-    async with processes(url, 1, history=2) as [one]:
-        got = []
-        async with one.hub.join(got.append, "garden"):
-            first = await one.hub.publish("garden", "0")
-            await until(lambda: got == ["0"])
-            last, _ = await publish_unheard(one.hub, 9)
-            one.hub._reception.resume({"garden": (first, last)})
-            await until(lambda: got[-1] == "9")
-            assert got == ["0", "7", "8", "9"]
-            assert one.hub.stats().gaps == 1
+    async with one_message(url, history=2) as (hub, got, first):
+        last, _ = await publish_unheard(hub, 9)
+        hub._reception.resume({"garden": (first, last)})
+        await until(lambda: got[-1] == "9")
+        assert got == ["0", "7", "8", "9"]
+        assert hub.stats().gaps == 1
 
 
 @pytest.mark.parametrize("history", [None, 100])
